@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Start: store, DNS, bans, pipeline, listeners, in this order, so that the first
+ * request finds everything. Stop: the reverse, after the running requests have had their
+ * answers. What a loop turn does stands in on_turn(), on_expire() and on_tick().
+ */
+#include "daemon/daemon.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "daemon/dns/dns_ares.h"
+#include "daemon/engine/pipeline.h"
+#include "daemon/loop/loop.h"
+#include "daemon/operate/log.h"
+#include "daemon/operate/systemd.h"
+#include "daemon/server/server.h"
+
+#define MAX_SMTP_CONNECTIONS 200000
+#define MAX_TRANSACTIONS 200000
+#define MAX_DNS_IN_FLIGHT 1000
+#define SPARE_DESCRIPTORS 96       /* DNS sockets, LMDB, log, listeners */
+#define DRAIN_SPARE_MS 1000
+
+struct reload {
+	const char *file;
+	struct config_errors *errors;
+	struct ruleset *ruleset;
+	bool running, again;
+};
+
+struct daemon {
+	const char *file;
+	struct loop *loop;
+	struct worker *store_worker, *reload_worker;
+	struct log *log;
+	struct ruleset *ruleset;
+	struct config *listen_config;  /* what the listeners were opened with */
+	struct store *store;
+	struct dns *dns;
+	struct dns_ares *ares;
+	struct bans_sink bans_sink;
+	struct bans *bans;
+	struct connections *connections;
+	struct transactions *transactions;
+	struct pipeline *pipeline;
+	struct server *server;
+	struct reload reload;
+	bool draining, stopping;
+	uint64_t drain_until_mono_ms;
+	bool dns_dead, disk_failing;   /* told so */
+	uint64_t dns_dead_since_ms, disk_failing_since_ms;
+};
+
+static struct log_sink *sink(struct daemon *daemon)
+{
+	return log_sink(daemon->log);
+}
+
+static void log_number(struct daemon *daemon, enum log_level level, const char *event,
+		       const char *key, uint64_t value)
+{
+	char memory[256];
+	struct buf line;
+
+	buf_init_fixed(&line, memory, sizeof(memory));
+	logline_text(&line, "event", event);
+	logline_u64(&line, key, value);
+	sink(daemon)->write(sink(daemon), level, buf_slice(&line));
+}
+
+/* --- bans: what happened goes to the log and the store --- */
+
+static const char *const ban_events[] = {
+	[BANS_BANNED] = "ban",           [BANS_WOULD_BAN] = "would_ban",
+	[BANS_EXTENDED] = "ban_extended", [BANS_REMOVED] = "unban",
+	[BANS_STORM_BEGIN] = "ban_storm_begin", [BANS_STORM_END] = "ban_storm_end",
+	[BANS_SPARED] = "ban_spared",    [BANS_LOGIN_ALARM] = "login_alarm",
+};
+
+static void log_ban(struct daemon *daemon, const struct bans_event *event)
+{
+	char memory[1024], text[CIDR_TEXT_BYTES];
+	struct buf line, until;
+	char until_memory[32];
+
+	buf_init_fixed(&line, memory, sizeof(memory));
+	logline_text(&line, "event", ban_events[event->kind]);
+	if (event->ban) {
+		logline_slice(&line, "client", cidr_format(&event->ban->network, text));
+		logline_text(&line, "reason", event->ban->reason);
+		logline_text(&line, "by", event->ban->by);
+		buf_init_fixed(&until, until_memory, sizeof(until_memory));
+		if (event->ban->until_wall_ms != UINT64_MAX)
+			units_format_time(&until, event->ban->until_wall_ms);
+		if (until.len)
+			logline_slice(&line, "until", buf_slice(&until));
+	}
+	if (event->login.len)
+		logline_slice(&line, "login", event->login);
+	if (event->why)
+		logline_text(&line, "why", event->why);
+	if (event->count)
+		logline_u64(&line, "count", event->count);
+	sink(daemon)->write(sink(daemon), LOG_LEVEL_WARNING, buf_slice(&line));
+}
+
+static void on_ban_event(struct bans_sink *bans_sink, const struct bans_event *event,
+			 struct clock_now now)
+{
+	struct daemon *daemon = LIST_ENTRY(bans_sink, struct daemon, bans_sink);
+
+	log_ban(daemon, event);
+	if (event->kind == BANS_BANNED || event->kind == BANS_EXTENDED)
+		daemon->store->ops->ban_put(daemon->store, event->ban, now);
+	else if (event->kind == BANS_REMOVED)
+		daemon->store->ops->ban_remove(daemon->store, &event->ban->network, now);
+}
+
+static void restore_ban(void *arg, const struct ban *ban)
+{
+	struct daemon *daemon = arg;
+
+	(void)bans_restore(daemon->bans, ban, loop_now(daemon->loop));
+}
+
+/* --- the loop's hooks --- */
+
+static void on_turn(void *arg, struct clock_now now)
+{
+	struct daemon *daemon = arg;
+
+	if (!daemon->stopping)
+		pipeline_run(daemon->pipeline, now);
+	log_flush(daemon->log);
+	if (daemon->draining && !daemon->stopping &&
+	    (server_is_drained(daemon->server) || now.mono_ms >= daemon->drain_until_mono_ms)) {
+		daemon->stopping = true;
+		loop_stop(daemon->loop);
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+static uint64_t on_expire(void *arg, struct clock_now now)
+{
+	struct daemon *daemon = arg;
+	uint64_t next;
+
+	log_set_now(daemon->log, now);
+	if (daemon->stopping)
+		return 0;
+	dns_set_now(daemon->dns, now);
+	next = earlier(dns_expire(daemon->dns), server_expire(daemon->server, now));
+	next = earlier(next, pipeline_expire(daemon->pipeline, now));
+	return daemon->draining ? earlier(next, daemon->drain_until_mono_ms) : next;
+}
+
+static void watch_dns(struct daemon *daemon, struct clock_now now)
+{
+	struct dns_health health;
+
+	dns_health(daemon->dns, &health);
+	if (health.dead == daemon->dns_dead)
+		return;
+	daemon->dns_dead = health.dead;
+	if (health.dead) {
+		daemon->dns_dead_since_ms = now.mono_ms;
+		log_event(sink(daemon), LOG_LEVEL_WARNING, "dns_dead", "advice",
+			  SLICE("no answer from any resolver; rules pass what they cannot look up"));
+	} else {
+		log_number(daemon, LOG_LEVEL_NOTICE, "dns_alive", "dead_ms",
+			   now.mono_ms - daemon->dns_dead_since_ms);
+	}
+}
+
+static void watch_disk(struct daemon *daemon, struct clock_now now)
+{
+	struct embedded_health health;
+
+	store_embedded_health(daemon->store, &health);
+	if (health.disk_failing == daemon->disk_failing)
+		return;
+	daemon->disk_failing = health.disk_failing;
+	if (health.disk_failing) {
+		daemon->disk_failing_since_ms = now.mono_ms;
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "store_write_failed", "why",
+			  slice_of(health.last_error));
+	} else {
+		log_number(daemon, LOG_LEVEL_NOTICE, "store_write_works", "failing_ms",
+			   now.mono_ms - daemon->disk_failing_since_ms);
+	}
+}
+
+static void on_tick(void *arg, struct clock_now now)
+{
+	struct daemon *daemon = arg;
+
+	log_set_now(daemon->log, now);
+	if (daemon->stopping)
+		return;
+	daemon->store->ops->tick(daemon->store, now);
+	bans_tick(daemon->bans, now);
+	watch_dns(daemon, now);
+	watch_disk(daemon, now);
+}
+
+/* --- reload --- */
+
+static void reload_work(void *arg)
+{
+	struct reload *reload = arg;
+
+	reload->ruleset = daemon_load(reload->file, reload->errors);
+}
+
+static void log_errors(struct daemon *daemon, const struct config_errors *errors)
+{
+	const char *line;
+	bool is_warning;
+
+	for (size_t i = 0; (line = config_errors_line(errors, i, &is_warning)) != NULL; i++)
+		log_event(sink(daemon), is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+			  is_warning ? "config_warning" : "config_error", "message",
+			  slice_of(line));
+}
+
+static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset)
+{
+	const char *names[8];
+	size_t count = config_restart_needed(daemon->listen_config, ruleset->config, names);
+	struct config *config = ruleset->config;
+
+	pipeline_set_ruleset(daemon->pipeline, ruleset);
+	bans_configure(daemon->bans, config, loop_now(daemon->loop));
+	server_configure(daemon->server, config);
+	log_configure(daemon->log, (enum log_target)config->log.to,
+		      (enum log_level)config->log.level);
+	ruleset_unref(&daemon->ruleset);
+	daemon->ruleset = ruleset;
+	for (size_t i = 0; i < count; i++)
+		log_event(sink(daemon), LOG_LEVEL_WARNING, "restart_needed", "setting",
+			  slice_of(names[i]));
+	log_number(daemon, LOG_LEVEL_NOTICE, "reloaded", "rules", ruleset->count);
+}
+
+static void start_reload(struct daemon *daemon);
+
+static void reload_done(void *arg)
+{
+	struct reload *reload = arg;
+	struct daemon *daemon = LIST_ENTRY(reload, struct daemon, reload);
+
+	reload->running = false;
+	log_errors(daemon, reload->errors);
+	if (daemon->stopping)
+		ruleset_unref(&reload->ruleset);
+	else if (reload->ruleset)
+		adopt_ruleset(daemon, reload->ruleset);
+	else
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "reload_failed", "kept",
+			  SLICE("the old configuration stays whole"));
+	reload->ruleset = NULL;
+	config_errors_free(&reload->errors);
+	systemd_notify("READY=1");
+	if (reload->again && !daemon->draining)
+		start_reload(daemon);
+}
+
+/* A second SIGHUP during a reload is one more reload after it, however many came. */
+static void start_reload(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+
+	reload->again = reload->running;
+	if (reload->running)
+		return;
+	reload->running = true;
+	reload->file = daemon->file;
+	reload->errors = config_errors_new();
+	systemd_notify_reloading();
+	daemon->reload_worker->run(daemon->reload_worker, reload_work, reload_done, reload);
+}
+
+static void on_signal(void *arg, int signum, struct clock_now now)
+{
+	struct daemon *daemon = arg;
+
+	log_set_now(daemon->log, now);
+	if (signum == SIGHUP) {
+		if (!daemon->draining)
+			start_reload(daemon);
+		return;
+	}
+	if (daemon->draining)
+		return;
+	log_number(daemon, LOG_LEVEL_NOTICE, "stopping", "under_way",
+		   pipeline_under_way(daemon->pipeline));
+	systemd_notify("STOPPING=1");
+	daemon->draining = true;
+	daemon->drain_until_mono_ms =
+		now.mono_ms + daemon->ruleset->config->deadline_ms + DRAIN_SPARE_MS;
+	server_drain(daemon->server);
+}
+
+/* --- start and stop --- */
+
+/* libuv drops the backlog when descriptors run out, so they are secured before the first connection. */
+static void secure_descriptors(struct daemon *daemon)
+{
+	struct rlimit limit;
+	uint64_t wanted = daemon->listen_config->max_connections + SPARE_DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < wanted) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+		    getrlimit(RLIMIT_NOFILE, &limit) != 0)
+			return;
+	}
+	if (limit.rlim_cur >= wanted)
+		return;
+	wanted = limit.rlim_cur > SPARE_DESCRIPTORS + 16 ? limit.rlim_cur - SPARE_DESCRIPTORS : 16;
+	server_limit(daemon->server, wanted);
+	log_number(daemon, LOG_LEVEL_WARNING, "max_connections_lowered", "max_connections", wanted);
+}
+
+static bool open_store(struct daemon *daemon)
+{
+	const struct config *config = daemon->ruleset->config;
+	struct embedded_options options = {
+		.folder = config->store.path,
+		.max_counters = config->store.max_keys,
+		.max_transactions = MAX_TRANSACTIONS,
+		.settle = (enum embedded_settle)config->settle,
+		.hash_key = hash_key_random(),
+	};
+	char why[256];
+
+	daemon->store = store_embedded_open(&options, daemon->store_worker,
+					    loop_now(daemon->loop), why);
+	if (!daemon->store)
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "store_failed", "why", slice_of(why));
+	return daemon->store != NULL;
+}
+
+static bool open_dns(struct daemon *daemon)
+{
+	const struct config_dns *config = &daemon->ruleset->config->dns;
+	struct dns_ares_options ares = {
+		.servers = config->servers,
+		.timeout_ms = config->timeout_ms,
+		.tries = config->tries,
+	};
+	struct dns_options options = {
+		.cache_entries = config->cache_entries,
+		.total_ms = config->timeout_ms * config->tries,
+		.hash_key = hash_key_random(),
+		.max_in_flight = MAX_DNS_IN_FLIGHT,
+	};
+	const char *why = NULL;
+
+	daemon->ares = dns_ares_new(loop_uv(daemon->loop), &ares, &why);
+	if (!daemon->ares) {
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "dns_failed", "why", slice_of(why));
+		return false;
+	}
+	daemon->dns = dns_new(&options, dns_ares_backend(daemon->ares));
+	dns_set_now(daemon->dns, loop_now(daemon->loop));
+	return true;
+}
+
+static void open_engine(struct daemon *daemon)
+{
+	struct hash_key key = store_embedded_hash_key(daemon->store);
+	struct pipeline_services services;
+
+	daemon->bans_sink.event = on_ban_event;
+	daemon->bans = bans_new(hash_key_random(), &daemon->bans_sink);
+	bans_configure(daemon->bans, daemon->ruleset->config, loop_now(daemon->loop));
+	daemon->store->ops->bans_each(daemon->store, restore_ban, daemon);
+	daemon->connections = connections_new(MAX_SMTP_CONNECTIONS, key);
+	daemon->transactions = transactions_new(MAX_TRANSACTIONS, key);
+	services = (struct pipeline_services){
+		.store = daemon->store,
+		.dns = daemon->dns,
+		.bans = daemon->bans,
+		.connections = daemon->connections,
+		.transactions = daemon->transactions,
+		.log = sink(daemon),
+		.hash_key = key,
+		.clock_ns = uv_hrtime,
+	};
+	daemon->pipeline = pipeline_new(&services);
+	pipeline_set_ruleset(daemon->pipeline, daemon->ruleset);
+}
+
+static int open_server(struct daemon *daemon)
+{
+	char why[512];
+
+	daemon->server = server_new(daemon->loop, daemon->pipeline, sink(daemon));
+	if (!server_listen(daemon->server, daemon->listen_config, why)) {
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "listen_failed", "why", slice_of(why));
+		return EX_UNAVAILABLE;
+	}
+	secure_descriptors(daemon);
+	return EX_OK;
+}
+
+static void init(struct daemon *daemon, const char *file, struct ruleset *ruleset)
+{
+	const struct loop_hooks hooks = {
+		.turn = on_turn,
+		.expire = on_expire,
+		.tick = on_tick,
+		.signal = on_signal,
+		.arg = daemon,
+	};
+
+	daemon->file = file;
+	daemon->ruleset = ruleset;
+	daemon->listen_config = config_ref(ruleset->config);
+	daemon->loop = loop_new(&hooks);
+	daemon->store_worker = loop_worker(daemon->loop);
+	daemon->reload_worker = loop_worker(daemon->loop);
+	daemon->log = log_new((enum log_target)ruleset->config->log.to,
+			      (enum log_level)ruleset->config->log.level);
+	log_set_now(daemon->log, loop_now(daemon->loop));
+}
+
+static void log_ready(struct daemon *daemon)
+{
+	char memory[512];
+	struct buf line;
+
+	buf_init_fixed(&line, memory, sizeof(memory));
+	logline_text(&line, "event", "ready");
+	logline_u64(&line, "listeners", daemon->listen_config->listen_count);
+	logline_u64(&line, "rules", daemon->ruleset->count);
+	logline_text(&line, "mode",
+		     daemon->ruleset->config->mode == CONFIG_MONITOR ? "monitor" : "enforce");
+	logline_slice(&line, "store",
+		      daemon->listen_config->store.path.len ? daemon->listen_config->store.path
+							    : SLICE("memory"));
+	logline_u64(&line, "bans", bans_count(daemon->bans));
+	sink(daemon)->write(sink(daemon), LOG_LEVEL_NOTICE, buf_slice(&line));
+	log_flush(daemon->log);
+	systemd_notify("READY=1");
+}
+
+static void run(struct daemon *daemon)
+{
+	loop_watch_signal(daemon->loop, SIGTERM);
+	loop_watch_signal(daemon->loop, SIGINT);
+	loop_watch_signal(daemon->loop, SIGHUP);
+	log_ready(daemon);
+	loop_run(daemon->loop);
+	log_event(sink(daemon), LOG_LEVEL_NOTICE, "stopped", NULL, SLICE_EMPTY);
+}
+
+/* Accepts whatever start() got to. From here on the hooks only write the log. */
+static void stop(struct daemon *daemon)
+{
+	daemon->stopping = true;
+	if (daemon->server)
+		server_close(daemon->server);
+	/* A reload under way ends on its own and is dropped; the store writes out what is left. */
+	daemon->reload_worker->wait(daemon->reload_worker);
+	if (daemon->store)
+		daemon->store->ops->close(daemon->store);
+	if (daemon->ares)
+		dns_ares_close(&daemon->ares);
+	dns_free(&daemon->dns);
+	loop_free(&daemon->loop); /* libuv lets go of everything here */
+	pipeline_free(&daemon->pipeline);
+	server_free(&daemon->server);
+	bans_free(&daemon->bans);
+	connections_free(&daemon->connections);
+	transactions_free(&daemon->transactions);
+	ruleset_unref(&daemon->ruleset);
+	config_unref(&daemon->listen_config);
+	log_free(&daemon->log);
+}
+
+int daemon_run(const char *file, struct ruleset *ruleset)
+{
+	struct daemon daemon = { 0 };
+	int code = EX_OK;
+
+	signal(SIGPIPE, SIG_IGN);
+	init(&daemon, file, ruleset);
+	if (!open_store(&daemon) || !open_dns(&daemon))
+		code = EX_UNAVAILABLE;
+	if (code == EX_OK) {
+		open_engine(&daemon);
+		code = open_server(&daemon);
+	}
+	if (code == EX_OK)
+		run(&daemon);
+	stop(&daemon);
+	return code;
+}

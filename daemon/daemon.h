@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The composition root: makes every service, hands each what it needs, runs the loop,
+ * reloads, drains and stops. The only file that knows all parts.
+ */
+#ifndef REEVE_DAEMON_DAEMON_H
+#define REEVE_DAEMON_DAEMON_H
+
+#include "daemon/engine/ruleset.h"
+
+/* Loads a configuration and compiles its rules; NULL: `errors` says why. What this build
+ * cannot do is an error, what it does not use yet a warning. May block on files. */
+struct ruleset *daemon_load(const char *file, struct config_errors *errors)
+	__attribute__((warn_unused_result));
+
+/* Runs until SIGTERM or SIGINT. Returns an exit code of sysexits.h. `file` is read again on SIGHUP.
+ * Takes over the reference on `ruleset`. */
+int daemon_run(const char *file, struct ruleset *ruleset) __attribute__((warn_unused_result));
+
+#endif

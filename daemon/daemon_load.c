@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From a file to a ruleset that can be run: at start, for `-t`, and on a
+ * worker thread when the daemon reloads. One path, so that what `-t` accepts is
+ * what a reload accepts.
+ */
+#include "daemon/daemon.h"
+
+static void warn_unused(const struct config *config, struct config_errors *errors)
+{
+	struct config_pos whole = { .file = "", .line = 0, .column = 0 };
+
+	if (config->store.url_pos.file)
+		whole.file = config->store.url_pos.file;
+	if (!slice_is(config->bans.maillog, "off") && config->bans.maillog.len)
+		config_warning(errors, whole, "bans.maillog has no effect yet");
+	if (config->bans.on_ban.count)
+		config_warning(errors, whole, "bans.on_ban has no effect yet");
+	if (config->notify.command.count || config->notify.mail_to.count)
+		config_warning(errors, whole, "notify has no effect yet");
+	if (config->has_metrics)
+		config_warning(errors, whole, "metrics has no effect yet");
+}
+
+struct ruleset *daemon_load(const char *file, struct config_errors *errors)
+{
+	const struct config_check *const *checks;
+	size_t count = ruleset_checks(&checks);
+	struct config *config = config_load(file, checks, count, errors);
+	struct ruleset *ruleset = NULL;
+
+	if (!config)
+		return NULL;
+	if (config->store.kind != CONFIG_STORE_EMBEDDED)
+		config_error(errors, config->store.url_pos,
+			     "'store.url': Redis is not yet supported; use embedded:/path");
+	else
+		ruleset = ruleset_new(config, errors);
+	warn_unused(config, errors);
+	config_unref(&config);
+	return ruleset;
+}

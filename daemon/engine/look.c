@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The looking rules, in list order. Which of them apply is worked out when
+ * their turn comes; what they ask the DNS is asked for all of them at the
+ * start, so that a request waits for the slowest answer and not for the sum.
+ */
+#include "daemon/engine/ticket.h"
+
+/* Does any of the maps hold? */
+static bool any_holds(struct match *const *matches, size_t count, const struct request *request)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (match_holds(matches[i], request))
+			return true;
+	}
+	return false;
+}
+
+/* TRACE_SKIPPED stands for "it applies". */
+static enum rule_trace_kind judge(const struct rule *rule, const struct request *request)
+{
+	if (!(rule->states & (1U << request->state)) || (rule->needs & ~request->facts))
+		return TRACE_WAITS;
+	if (rule->config->until_wall_ms && request->now.wall_ms >= rule->config->until_wall_ms)
+		return TRACE_UNMATCHED;
+	if (rule->exempt & request->exempt)
+		return TRACE_EXEMPT;
+	if (rule->match_count && !any_holds(rule->match, rule->match_count, request))
+		return TRACE_UNMATCHED;
+	if (rule->except_count && any_holds(rule->except, rule->except_count, request))
+		return TRACE_EXEMPT;
+	return TRACE_SKIPPED;
+}
+
+static void *state_of(struct ticket *ticket, unsigned index)
+{
+	size_t bytes = ticket->ruleset->rules[index].ops->state_bytes;
+
+	if (!ticket->states[index] && bytes)
+		ticket->states[index] = arena_zalloc(ticket->request.arena, bytes);
+	return ticket->states[index];
+}
+
+static struct rule_ask make_ask(struct ticket *ticket, unsigned index,
+				struct rule_finding *finding)
+{
+	return (struct rule_ask){
+		.request = &ticket->request,
+		.dns = ticket->pipeline->services.dns,
+		.bans = ticket->pipeline->services.bans,
+		.waiter = &ticket->waiter,
+		.state = state_of(ticket, index),
+		.finding = finding,
+	};
+}
+
+/* At `disconnect_at` strikes the connection is over, whatever it asks. */
+static bool connection_is_over(struct ticket *ticket)
+{
+	const struct config_bans *bans = &ticket->ruleset->config->bans;
+	const struct request *request = &ticket->request;
+
+	if (bans->mode != CONFIG_ENFORCE || bans->disconnect_at == 0 ||
+	    request->connection_strikes < bans->disconnect_at)
+		return false;
+	if (ticket->ruleset->config->mode != CONFIG_ENFORCE)
+		return false;
+	ticket->verdict = (struct verdict){
+		.kind = VERDICT_DISCONNECT,
+		.reply = ticket->ruleset->disconnect,
+		.reason = "too_many_errors",
+	};
+	return true;
+}
+
+void look_ask_all(struct ticket *ticket)
+{
+	const struct ruleset *ruleset = ticket->ruleset;
+
+	if (connection_is_over(ticket)) {
+		ticket->phase = TICKET_FINISH;
+		return;
+	}
+	for (unsigned i = 0; i < ruleset->count; i++) {
+		const struct rule *rule = &ruleset->rules[i];
+
+		ticket->trace[i].kind = (uint8_t)judge(rule, &ticket->request);
+		if (ticket->trace[i].kind == TRACE_SKIPPED && rule->ops->ask) {
+			struct rule_finding unused = { 0 };
+			struct rule_ask ask = make_ask(ticket, i, &unused);
+
+			rule->ops->ask(rule, &ask);
+		}
+	}
+	ticket->phase = TICKET_LOOK;
+}
+
+static enum verdict_kind verdict_of(enum reply_kind kind)
+{
+	switch (kind) {
+	case REPLY_REJECT:
+		return VERDICT_REJECT;
+	case REPLY_DEFER:
+		return VERDICT_DEFER;
+	case REPLY_DISCONNECT:
+	case REPLY_DISCONNECT_TEMPORARY:
+		return VERDICT_DISCONNECT;
+	case REPLY_HOLD:
+		return VERDICT_HOLD;
+	case REPLY_DISCARD:
+		return VERDICT_DISCARD;
+	case REPLY_MARK:
+		return VERDICT_MARK;
+	case REPLY_NONE:
+		return VERDICT_DUNNO;
+	}
+	return VERDICT_DUNNO;
+}
+
+/* Of what does not refuse, one goes out: discard before hold before mark. */
+static int weight(enum verdict_kind kind)
+{
+	return kind == VERDICT_DISCARD ? 3 : kind == VERDICT_HOLD ? 2 : kind == VERDICT_MARK ? 1 : 0;
+}
+
+/* Postfix drops these where there is no message to act on (postfix.md c10 to c12). */
+static bool can_be_given(const struct ticket *ticket, const struct rule *rule,
+			 enum verdict_kind kind)
+{
+	const struct request *request = &ticket->request;
+	enum policy_state state = request->state;
+	struct transaction *transaction;
+
+	if (kind == VERDICT_MARK) {
+		if (state != POLICY_STATE_RCPT && state != POLICY_STATE_DATA)
+			return false;
+		transaction = transactions_find(ticket->pipeline->services.transactions,
+						request->transaction_id, request->now.mono_ms);
+		return !transaction || transaction_is_first(transaction, rule->name_hash);
+	}
+	return state == POLICY_STATE_MAIL || state == POLICY_STATE_RCPT ||
+	       state == POLICY_STATE_DATA || state == POLICY_STATE_END_OF_MESSAGE;
+}
+
+static const struct reply_template *reply_for(const struct ticket *ticket, const struct rule *rule,
+					      const struct rule_finding *finding)
+{
+	const struct reply_template *reply = rule->replies[finding->reply];
+
+	if (rule->plain && !ticket->request.authenticated && reply &&
+	    (reply_template_uses(reply, REPLY_VAR_USED) ||
+	     reply_template_uses(reply, REPLY_VAR_LIMIT) ||
+	     reply_template_uses(reply, REPLY_VAR_RETRY)))
+		return rule->plain;
+	return reply;
+}
+
+static void decide(struct ticket *ticket, const struct rule *rule, enum verdict_kind kind,
+		   const struct reply_template *reply, const struct rule_finding *finding,
+		   bool from_data)
+{
+	ticket->verdict = (struct verdict){
+		.kind = kind,
+		.rule = rule,
+		.reply = reply,
+		.reason = finding->reason,
+		.vars = finding->vars,
+		.from_data = from_data,
+	};
+	finish_fill_vars(&ticket->request, rule, &ticket->verdict.vars);
+}
+
+bool look_apply(struct ticket *ticket, unsigned index, const struct rule_finding *finding)
+{
+	const struct rule *rule = &ticket->ruleset->rules[index];
+	const struct reply_template *reply = reply_for(ticket, rule, finding);
+	enum verdict_kind kind = verdict_of(reply ? reply_template_kind(reply) : REPLY_NONE);
+
+	ticket->trace[index].reason = finding->reason;
+	ticket->trace[index].reply = (uint8_t)finding->reply;
+	if (rule->mode != CONFIG_ENFORCE)
+		return false;
+	if (verdict_refuses(kind)) {
+		decide(ticket, rule, kind, reply, finding, true);
+		return true;
+	}
+	if (weight(kind) > weight(ticket->verdict.kind) && can_be_given(ticket, rule, kind))
+		decide(ticket, rule, kind, reply, finding, true);
+	return false;
+}
+
+/* The rule could not find out; true: its on_error refuses. */
+static bool apply_unknown(struct ticket *ticket, unsigned index,
+			  const struct rule_finding *finding)
+{
+	const struct rule *rule = &ticket->ruleset->rules[index];
+	const struct reply_template *reply = rule->error;
+
+	ticket->trace[index].reason = finding->reason ? finding->reason : "unknown";
+	if (rule->config->on_error != CONFIG_DEFER)
+		return false;
+	if (finding->reply < rule->ops->reply_count && rule->ops->replies[finding->reply].on_error)
+		reply = rule->replies[finding->reply];
+	if (rule->mode != CONFIG_ENFORCE)
+		return false;
+	decide(ticket, rule, VERDICT_DEFER, reply, finding, false);
+	ticket->verdict.reason = ticket->trace[index].reason;
+	return true;
+}
+
+enum after { AFTER_NEXT, AFTER_WAIT, AFTER_PASS, AFTER_REFUSED };
+
+static enum after step(struct ticket *ticket, unsigned index, bool final)
+{
+	const struct rule *rule = &ticket->ruleset->rules[index];
+	struct rule_finding finding = { 0 };
+	struct rule_ask ask = make_ask(ticket, index, &finding);
+	enum rule_result result;
+
+	ask.final = final;
+	result = rule->ops->step(rule, &ask);
+	if (result == RULE_WAIT && final)
+		result = RULE_UNKNOWN;
+	switch (result) {
+	case RULE_WAIT:
+		return AFTER_WAIT;
+	case RULE_NEXT:
+		ticket->trace[index].kind = TRACE_CLEAR;
+		ticket->trace[index].reason = finding.reason;
+		return AFTER_NEXT;
+	case RULE_UNKNOWN:
+		ticket->trace[index].kind = TRACE_UNKNOWN;
+		return apply_unknown(ticket, index, &finding) ? AFTER_REFUSED : AFTER_NEXT;
+	case RULE_BAD:
+		break;
+	}
+	ticket->trace[index].kind = TRACE_BAD;
+	if (look_apply(ticket, index, &finding))
+		return AFTER_REFUSED;
+	/* `pass` ends the looking and skips the rate rules below it. */
+	return rule->action == CONFIG_ACTION_PASS && rule->mode == CONFIG_ENFORCE ? AFTER_PASS
+										  : AFTER_NEXT;
+}
+
+enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
+{
+	const struct ruleset *ruleset = ticket->ruleset;
+	bool final = now.mono_ms >= ticket->look_until_mono_ms;
+
+	for (; ticket->index < ruleset->count; ticket->index++) {
+		unsigned i = ticket->index;
+
+		if (ticket->trace[i].kind != TRACE_SKIPPED)
+			continue;
+		if (ruleset->rules[i].ops->flags & RULE_COUNTS) {
+			charge_collect(ticket, i);
+			continue;
+		}
+		switch (step(ticket, i, final)) {
+		case AFTER_WAIT:
+			return TICKET_SLEEP;
+		case AFTER_REFUSED:
+			ticket->phase = TICKET_FINISH;
+			return TICKET_GO_ON;
+		case AFTER_PASS:
+			ticket->phase = TICKET_SETTLE;
+			return TICKET_GO_ON;
+		case AFTER_NEXT:
+			break;
+		}
+	}
+	ticket->phase = TICKET_SETTLE;
+	return TICKET_GO_ON;
+}
+
+void look_cancel(struct ticket *ticket)
+{
+	const struct ruleset *ruleset = ticket->ruleset;
+
+	for (unsigned i = 0; i < ruleset->count; i++) {
+		if (ticket->states[i] && ruleset->rules[i].ops->cancel)
+			ruleset->rules[i].ops->cancel(ticket->states[i]);
+		ticket->states[i] = NULL;
+	}
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The queues and the driver. A request is in `ready` or in `waiting`; a wake moves it from the
+ * one to the other and does nothing else, so a service may wake whenever it likes, also from inside a
+ * call of ours. pipeline_run() is the one place where rules run; its depth is always one.
+ *
+ * A ticket that is cancelled is unlinked from everything at once: rules' states
+ * (DNS), the store's op, the queue. What others still do for it goes to their own tables.
+ */
+#include "daemon/engine/ticket.h"
+
+#include <assert.h>
+
+#include "common/alloc.h"
+
+#define LOG_LINE_BYTES 4096
+#define REPLY_BUFFER_BYTES (REPLY_BYTES + 16)
+#define SPARE_FOR_ANSWER_MS 200     /* between the looking rules' last call, the store's time-out and the deadline */
+#define MIN_LOOK_MS 50
+
+static void ticket_wake(struct waiter *waiter)
+{
+	struct ticket *ticket = LIST_ENTRY(waiter, struct ticket, waiter);
+
+	if (ticket->ready)
+		return;
+	ticket->ready = true;
+	list_remove(&ticket->node);
+	list_append(&ticket->pipeline->ready, &ticket->node);
+}
+
+struct pipeline *pipeline_new(const struct pipeline_services *services)
+{
+	struct pipeline *pipeline = mem_zalloc(sizeof(*pipeline));
+
+	pipeline->services = *services;
+	pipeline->tables = (struct request_tables){
+		.connections = services->connections,
+		.transactions = services->transactions,
+		.key = services->hash_key,
+	};
+	list_init(&pipeline->ready);
+	list_init(&pipeline->waiting);
+	buf_init(&pipeline->log_line, LOG_LINE_BYTES);
+	return pipeline;
+}
+
+void pipeline_free(struct pipeline **pipeline)
+{
+	struct pipeline *old = *pipeline;
+
+	if (!old)
+		return;
+	assert(old->under_way == 0);
+	ruleset_unref(&old->ruleset);
+	buf_release(&old->log_line);
+	mem_free(pipeline);
+}
+
+void pipeline_set_ruleset(struct pipeline *pipeline, struct ruleset *ruleset)
+{
+	struct ruleset *old = pipeline->ruleset;
+
+	pipeline->ruleset = ruleset_ref(ruleset);
+	ruleset_unref(&old);
+}
+
+struct ruleset *pipeline_ruleset(const struct pipeline *pipeline)
+{
+	return pipeline->ruleset;
+}
+
+static void set_deadlines(struct ticket *ticket, struct clock_now now)
+{
+	const struct config *config = ticket->ruleset->config;
+	uint64_t spare = config->store.timeout_ms + SPARE_FOR_ANSWER_MS;
+	uint64_t look = config->deadline_ms > spare + MIN_LOOK_MS ? config->deadline_ms - spare
+								   : MIN_LOOK_MS;
+
+	ticket->look_until_mono_ms = now.mono_ms + look;
+	ticket->answer_by_mono_ms = now.mono_ms + config->deadline_ms;
+}
+
+/* "When the same policy connection brings another instance", the former message is over. */
+static void leave_former_transaction(struct ticket *ticket, struct clock_now now)
+{
+	struct pipeline_peer *peer = ticket->peer;
+	struct hash128 id = ticket->request.transaction_id;
+	struct store *store = ticket->pipeline->services.store;
+
+	if (hash128_is_zero(id) || hash128_equal(id, peer->transaction))
+		return;
+	if (!hash128_is_zero(peer->transaction))
+		store->ops->abandon(store, peer->transaction, now);
+	peer->transaction = id;
+}
+
+struct ticket *pipeline_submit(struct pipeline *pipeline, const struct policy_request *in,
+			       struct arena *arena, struct pipeline_peer *peer,
+			       struct clock_now now, pipeline_done_fn done, void *arg)
+{
+	struct ticket *ticket = arena_zalloc(arena, sizeof(*ticket));
+	struct ruleset *ruleset = pipeline->ruleset;
+
+	ticket->waiter.wake = ticket_wake;
+	ticket->pipeline = pipeline;
+	ticket->peer = peer;
+	ticket->ruleset = ruleset_ref(ruleset);
+	ticket->done = done;
+	ticket->arg = arg;
+	ticket->started_ns = pipeline->services.clock_ns ? pipeline->services.clock_ns() : 0;
+	set_deadlines(ticket, now);
+	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &pipeline->tables,
+		     peer->id, now);
+	ticket->trace = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
+	ticket->states = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
+	buf_init_fixed(&ticket->reply, arena_alloc(arena, REPLY_BUFFER_BYTES), REPLY_BUFFER_BYTES);
+	leave_former_transaction(ticket, now);
+	list_append(&pipeline->ready, &ticket->node);
+	ticket->ready = true;
+	pipeline->under_way++;
+	pipeline->counts.requests++;
+	return ticket;
+}
+
+/* Unlinks it from everything; it is only memory of its arena then. */
+static void ticket_end(struct ticket *ticket)
+{
+	look_cancel(ticket);
+	charge_cancel(ticket);
+	list_remove(&ticket->node);
+	ticket->pipeline->under_way--;
+}
+
+void pipeline_cancel(struct pipeline *pipeline, struct ticket **ticket)
+{
+	struct ticket *old = *ticket;
+
+	if (!old)
+		return;
+	assert(old->pipeline == pipeline);
+	ticket_end(old);
+	ruleset_unref(&old->ruleset);
+	*ticket = NULL;
+}
+
+static void wait_for(struct ticket *ticket, uint64_t until_mono_ms)
+{
+	struct pipeline *pipeline = ticket->pipeline;
+
+	ticket->wait_until_mono_ms = until_mono_ms;
+	if (pipeline->next_deadline_mono_ms == 0 ||
+	    until_mono_ms < pipeline->next_deadline_mono_ms)
+		pipeline->next_deadline_mono_ms = until_mono_ms;
+}
+
+/* Our own bug (a rule that waits for nothing, a loop): never the postmaster's mail. */
+static void give_up(struct ticket *ticket, const char *why)
+{
+	struct pipeline *pipeline = ticket->pipeline;
+	const struct ruleset *ruleset = ticket->ruleset;
+	struct slice name = ticket->index < ruleset->count ? ruleset->rules[ticket->index].name
+							   : SLICE("-");
+
+	pipeline->counts.step_overruns++;
+	log_event(pipeline->services.log, LOG_LEVEL_ERROR, why, "rule", name);
+	memset(&ticket->verdict, 0, sizeof(ticket->verdict));
+	ticket->phase = TICKET_FINISH;
+}
+
+static enum ticket_turn run_phase(struct ticket *ticket, struct clock_now now)
+{
+	switch (ticket->phase) {
+	case TICKET_BEGIN:
+		look_ask_all(ticket);
+		return TICKET_GO_ON;
+	case TICKET_LOOK:
+		return look_run(ticket, now);
+	case TICKET_SETTLE:
+		return charge_settle(ticket, now);
+	case TICKET_RESERVE:
+		return charge_reserve(ticket, now);
+	case TICKET_FINISH:
+		break;
+	}
+	return TICKET_GO_ON;
+}
+
+/* Runs one ready ticket as far as it goes. */
+static void run_ticket(struct ticket *ticket, struct clock_now now)
+{
+	struct ruleset *ruleset = ticket->ruleset; /* the verdict points into it until `done` returns */
+
+	/* Put aside before it runs: a wake from inside a service then makes it ready again. */
+	ticket->ready = false;
+	list_append(&ticket->pipeline->waiting, &ticket->node);
+	while (ticket->phase != TICKET_FINISH) {
+		if (++ticket->steps > PIPELINE_MAX_STEPS) {
+			give_up(ticket, "step_overrun");
+			break;
+		}
+		if (run_phase(ticket, now) == TICKET_SLEEP) {
+			wait_for(ticket, ticket->phase == TICKET_LOOK ? ticket->look_until_mono_ms
+								      : ticket->answer_by_mono_ms);
+			return;
+		}
+	}
+	finish_run(ticket, now);
+	decision_log(ticket, now);
+	ticket_end(ticket);
+	ticket->done(ticket->arg, buf_slice(&ticket->reply), &ticket->verdict);
+	ruleset_unref(&ruleset);
+}
+
+void pipeline_run(struct pipeline *pipeline, struct clock_now now)
+{
+	struct list *node;
+
+	while ((node = list_pop(&pipeline->ready)) != NULL)
+		run_ticket(LIST_ENTRY(node, struct ticket, node), now);
+}
+
+bool pipeline_has_ready(const struct pipeline *pipeline)
+{
+	return !list_is_empty(&pipeline->ready);
+}
+
+uint64_t pipeline_expire(struct pipeline *pipeline, struct clock_now now)
+{
+	struct list *node, *next;
+	uint64_t earliest = 0;
+
+	if (pipeline->next_deadline_mono_ms == 0 || now.mono_ms < pipeline->next_deadline_mono_ms)
+		return pipeline->next_deadline_mono_ms;
+	for (node = pipeline->waiting.next; node != &pipeline->waiting; node = next) {
+		struct ticket *ticket = LIST_ENTRY(node, struct ticket, node);
+
+		next = node->next;
+		if (ticket->wait_until_mono_ms <= now.mono_ms)
+			ticket_wake(&ticket->waiter);
+		else if (earliest == 0 || ticket->wait_until_mono_ms < earliest)
+			earliest = ticket->wait_until_mono_ms;
+	}
+	pipeline->next_deadline_mono_ms = earliest;
+	return earliest;
+}
+
+size_t pipeline_under_way(const struct pipeline *pipeline)
+{
+	return pipeline->under_way;
+}
+
+void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret)
+{
+	*ret = pipeline->counts;
+}

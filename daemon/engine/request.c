@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The facts of a request. Each value is normalised and hashed once, here;
+ * what a value means in which state is postfix.md a) and b): an empty sender is the null
+ * sender from MAIL on and nothing before, sasl_username says something only once
+ * AUTH can have happened, `instance` is kept only where it names a message.
+ */
+#include "daemon/engine/request.h"
+
+#include "common/units.h"
+#include "daemon/engine/rule.h"
+#include "daemon/engine/ruleset.h"
+
+static struct slice value(const struct request *request, enum policy_attr attr)
+{
+	return request->in->attr[attr];
+}
+
+static bool present(const struct request *request, enum policy_attr attr)
+{
+	return (request->in->present >> attr) & 1;
+}
+
+static uint64_t number(const struct request *request, enum policy_attr attr)
+{
+	uint64_t result = 0;
+
+	if (units_parse_u64(value(request, attr), &result))
+		return 0;
+	return result;
+}
+
+static bool state_is_message(enum policy_state state)
+{
+	return state == POLICY_STATE_RCPT || state == POLICY_STATE_DATA ||
+	       state == POLICY_STATE_END_OF_MESSAGE;
+}
+
+static void read_client(struct request *request)
+{
+	struct slice name = value(request, POLICY_CLIENT_NAME);
+
+	if (ip_parse(value(request, POLICY_CLIENT_ADDRESS), &request->client)) {
+		request->facts |= FACT_CLIENT;
+		request->client_local = site_ip_is_local(request->site, &request->client);
+		request->client_privileged = site_ip_is_privileged(request->site, &request->client);
+		request->client_own = site_ip_is_own(request->site, &request->client);
+	}
+	request->client_name = slice_is(name, "unknown") ? SLICE_EMPTY : name;
+	request->helo = value(request, POLICY_HELO_NAME);
+	if (request->helo.len)
+		request->facts |= FACT_HELO;
+	request->server_port = (uint16_t)number(request, POLICY_SERVER_PORT);
+	request->tls = value(request, POLICY_ENCRYPTION_PROTOCOL).len > 0;
+}
+
+/* MAIL and later, and VRFY and ETRN, which come after AUTH as well. */
+static void read_login(struct request *request)
+{
+	struct slice login = value(request, POLICY_SASL_USERNAME);
+
+	if (request->state < POLICY_STATE_MAIL)
+		return;
+	request->facts |= FACT_LOGIN;
+	request->authenticated = login.len > 0;
+	if (login.len)
+		mail_login_read(&request->login, login, request->site, request->arena);
+}
+
+static void read_addresses(struct request *request)
+{
+	struct slice recipient = value(request, POLICY_RECIPIENT);
+
+	if (present(request, POLICY_SENDER) &&
+	    (state_is_message(request->state) || request->state == POLICY_STATE_MAIL)) {
+		mail_address_read(&request->sender, value(request, POLICY_SENDER), request->site,
+				  request->arena);
+		request->facts |= FACT_SENDER;
+	}
+	if (recipient.len &&
+	    (state_is_message(request->state) || request->state == POLICY_STATE_VRFY)) {
+		mail_address_read(&request->recipient, recipient, request->site, request->arena);
+		request->facts |= FACT_RECIPIENT;
+	}
+}
+
+static void read_exemptions(struct request *request)
+{
+	unsigned exempt = request->authenticated ? EXEMPT_AUTHENTICATED : EXEMPT_UNAUTHENTICATED;
+
+	if (request->client_local)
+		exempt |= EXEMPT_LOCAL;
+	if (request->client_privileged)
+		exempt |= EXEMPT_PRIVILEGED;
+	if (request->client_own)
+		exempt |= EXEMPT_OWN;
+	if ((request->facts & FACT_SENDER) && request->sender.kind == MAIL_ADDRESS_NULL)
+		exempt |= EXEMPT_NULL_SENDER;
+	request->exempt = exempt;
+}
+
+static void find_connection(struct request *request, const struct request_tables *tables)
+{
+	const struct smtp_connection *connection;
+
+	request->connection_key = connections_key(
+		tables->connections, value(request, POLICY_SERVER_ADDRESS),
+		value(request, POLICY_SERVER_PORT), value(request, POLICY_CLIENT_ADDRESS),
+		value(request, POLICY_CLIENT_PORT), request->policy_connection);
+	connection = connections_find(tables->connections, request->connection_key,
+				      request->now.mono_ms);
+	if (!connection)
+		return;
+	request->connection_strikes = connection->strikes;
+	request->connection_helo_rule = connection->helo_rule;
+}
+
+static void find_transaction(struct request *request, const struct request_tables *tables)
+{
+	const struct transaction *transaction;
+
+	if (!state_is_message(request->state))
+		return;
+	request->service = hash64_mix(
+		hash64(&tables->key, value(request, POLICY_SERVER_ADDRESS)), request->server_port);
+	if (request->facts & FACT_RECIPIENT)
+		request->recipient_hash = hash64(&tables->key, request->recipient.folded) | 1;
+	request->transaction_id = transactions_id(
+		tables->transactions, value(request, POLICY_SERVER_ADDRESS),
+		value(request, POLICY_CLIENT_ADDRESS), value(request, POLICY_CLIENT_PORT),
+		value(request, POLICY_INSTANCE));
+	transaction = transactions_find(tables->transactions, request->transaction_id,
+					request->now.mono_ms);
+	request->recipients_with = request->recipient_hash ? 1 : 0;
+	if (!transaction)
+		return;
+	request->transaction_known = true;
+	request->recipients_before = transaction_recipients(transaction);
+	request->recipients_with =
+		request->recipient_hash
+			? transaction_recipients_with(transaction, request->recipient_hash)
+			: request->recipients_before;
+}
+
+void request_read(struct request *ret, const struct policy_request *in,
+		  const struct ruleset *ruleset, const struct site *site, struct arena *arena,
+		  const struct request_tables *tables, uint64_t policy_connection,
+		  struct clock_now now)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->in = in;
+	ret->arena = arena;
+	ret->ruleset = ruleset;
+	ret->site = site;
+	ret->now = now;
+	ret->policy_connection = policy_connection;
+	ret->state = in->state;
+	ret->size_bytes = number(ret, POLICY_SIZE);
+	if (in->state == POLICY_STATE_DATA || in->state == POLICY_STATE_END_OF_MESSAGE)
+		ret->recipient_count = number(ret, POLICY_RECIPIENT_COUNT);
+	read_client(ret);
+	read_login(ret);
+	read_addresses(ret);
+	read_exemptions(ret);
+	find_connection(ret, tables);
+	find_transaction(ret, tables);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From a config_rule to a rule. The one subtle part is the replies: a check brings its default
+ * replies, the rule may say another action and another text, and what comes out must be
+ * a refusal of the class that the action promises (so that "defer" never sends a 5xx).
+ */
+#include "daemon/engine/rule_build.h"
+
+#include <stdio.h>
+
+#include "common/alloc.h"
+
+#define STATES_MESSAGE                                                                             \
+	(1U << POLICY_STATE_RCPT | 1U << POLICY_STATE_DATA | 1U << POLICY_STATE_END_OF_MESSAGE)
+#define STATES_ALL                                                                                 \
+	(STATES_MESSAGE | 1U << POLICY_STATE_CONNECT | 1U << POLICY_STATE_EHLO |                   \
+	 1U << POLICY_STATE_MAIL | 1U << POLICY_STATE_VRFY | 1U << POLICY_STATE_ETRN)
+
+/* FNV-1a: names are the postmaster's, and the value must be the same in every process. */
+static uint32_t stable_hash(struct slice name)
+{
+	uint32_t hash = 2166136261U;
+
+	for (size_t i = 0; i < name.len; i++)
+		hash = (hash ^ (unsigned char)name.data[i]) * 16777619U;
+	return hash ? hash : 1;
+}
+
+static enum reply_kind action_kind(int action, bool temporary, enum reply_kind otherwise)
+{
+	switch ((enum config_action)action) {
+	case CONFIG_ACTION_DEFAULT:
+		if (otherwise == REPLY_DISCONNECT && temporary)
+			return REPLY_DISCONNECT_TEMPORARY;
+		return otherwise;
+	case CONFIG_ACTION_REJECT:
+		return REPLY_REJECT;
+	case CONFIG_ACTION_DEFER:
+		return REPLY_DEFER;
+	case CONFIG_ACTION_DISCONNECT:
+		return temporary ? REPLY_DISCONNECT_TEMPORARY : REPLY_DISCONNECT;
+	case CONFIG_ACTION_HOLD:
+		return REPLY_HOLD;
+	case CONFIG_ACTION_DISCARD:
+		return REPLY_DISCARD;
+	case CONFIG_ACTION_MARK:
+		return REPLY_MARK;
+	case CONFIG_ACTION_WARN:
+	case CONFIG_ACTION_PASS:
+		return REPLY_NONE;
+	}
+	return otherwise;
+}
+
+/* The code a kind has where neither the check nor the rule brings one of its class. */
+static unsigned default_code(enum reply_kind kind, unsigned code)
+{
+	switch (kind) {
+	case REPLY_REJECT:
+		return code >= 500 && code != 521 ? code : 550;
+	case REPLY_DEFER:
+		return code >= 400 && code < 500 && code != 421 ? code : 450;
+	case REPLY_DISCONNECT:
+		return 521;
+	case REPLY_DISCONNECT_TEMPORARY:
+		return 421;
+	case REPLY_HOLD:
+	case REPLY_DISCARD:
+	case REPLY_MARK:
+	case REPLY_NONE:
+		return 0;
+	}
+	return 0;
+}
+
+static bool kind_refuses(enum reply_kind kind)
+{
+	return kind == REPLY_REJECT || kind == REPLY_DEFER || kind == REPLY_DISCONNECT ||
+	       kind == REPLY_DISCONNECT_TEMPORARY;
+}
+
+static bool shows_counters(const struct reply_template *reply)
+{
+	return reply_template_uses(reply, REPLY_VAR_USED) ||
+	       reply_template_uses(reply, REPLY_VAR_LIMIT) ||
+	       reply_template_uses(reply, REPLY_VAR_RETRY);
+}
+
+static struct reply_template *compile(struct slice text, enum reply_kind kind, unsigned code,
+				      const char *enhanced, struct config_pos pos,
+				      struct config_errors *errors)
+{
+	char own_class[16];
+	const char *why = NULL;
+	struct reply_template *reply;
+
+	/* 5.7.1 under a 4xx code becomes 4.7.1, as Postfix would force it. */
+	snprintf(own_class, sizeof(own_class), "%s", enhanced && *enhanced ? enhanced : "5.7.1");
+	if (code)
+		own_class[0] = (char)('0' + code / 100);
+	reply = reply_template_new(text, kind, code, own_class, &why);
+	if (!reply)
+		config_error(errors, pos, "'reply': %s", why);
+	return reply;
+}
+
+static struct reply_template *build_reply(struct rule *rule, const struct rule_reply *from,
+					  struct config_errors *errors)
+{
+	const struct config_rule *config = rule->config;
+	enum reply_kind kind;
+	struct slice text = slice_of(from->text);
+
+	if (from->on_error)
+		return compile(text, from->kind, from->code, from->enhanced, config->pos, errors);
+	kind = action_kind(rule->action, config->temporary, from->kind);
+	if (config->reply.len)
+		text = config->reply;
+	else if (kind == REPLY_MARK && from->kind != REPLY_MARK)
+		text = SLICE("X-Reeve: {rule}");
+	return compile(text, kind, default_code(kind, from->code), from->enhanced,
+		       config->reply.len ? config->reply_pos : config->pos, errors);
+}
+
+/* Counters are no business of strangers (they could probe the limit): a text without them. */
+static void build_plain(struct rule *rule, struct config_errors *errors)
+{
+	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
+		const struct reply_template *reply = rule->replies[i];
+		enum reply_kind kind;
+
+		if (rule->plain || !reply || !shows_counters(reply))
+			continue;
+		kind = reply_template_kind(reply);
+		if (!kind_refuses(kind) && kind != REPLY_HOLD && kind != REPLY_DISCARD)
+			continue;
+		rule->plain = compile(SLICE("too much mail for now, try again later"), kind,
+				      reply_template_code(reply), rule->ops->replies[i].enhanced,
+				      rule->config->pos, errors);
+	}
+}
+
+static void build_replies(struct rule *rule, struct config_errors *errors)
+{
+	for (unsigned i = 0; i < rule->ops->reply_count && i < RULE_MAX_REPLIES; i++) {
+		size_t before = config_errors_count(errors);
+
+		rule->replies[i] = build_reply(rule, &rule->ops->replies[i], errors);
+		if (config_errors_count(errors) > before && rule->config->reply.len)
+			break; /* the same text would be wrong for each */
+	}
+	rule->error = compile(SLICE("temporary failure, try again later"), REPLY_DEFER, 451,
+			      "4.3.0", rule->config->pos, errors);
+	build_plain(rule, errors);
+	rule->refuses = rule->replies[0] && kind_refuses(reply_template_kind(rule->replies[0]));
+}
+
+static struct match **build_matches(const struct config_condition_list *from,
+				    const struct site *site, struct config_errors *errors,
+				    unsigned *facts)
+{
+	struct match **matches = mem_zalloc_array(from->count + 1, sizeof(struct match *));
+
+	for (size_t i = 0; i < from->count; i++) {
+		matches[i] = match_new(&from->items[i], site, errors);
+		*facts |= match_facts(matches[i]);
+	}
+	return matches;
+}
+
+static void build_needs(struct rule *rule, unsigned condition_facts)
+{
+	const struct config_rule *config = rule->config;
+
+	rule->exempt = config->default_exemptions ? rule->ops->exempt
+						  : rule->ops->exempt & EXEMPT_NULL_SENDER;
+	rule->needs = rule->ops->needs | condition_facts;
+	if (rule->exempt & (EXEMPT_AUTHENTICATED | EXEMPT_UNAUTHENTICATED))
+		rule->needs |= FACT_LOGIN;
+	/* On a port without AUTH nobody can log in later: the postmaster says so. */
+	if (config->early) {
+		rule->needs &= ~(unsigned)FACT_LOGIN;
+		for (size_t i = 0; i < rule->match_count; i++)
+			match_set_early(rule->match[i]);
+		for (size_t i = 0; i < rule->except_count; i++)
+			match_set_early(rule->except[i]);
+	}
+	rule->states = rule->ops->flags & RULE_COUNTS ? STATES_MESSAGE : STATES_ALL;
+}
+
+void rule_build(struct rule *ret, const struct rule_ops *ops, const struct config_rule *from,
+		int top_mode, const struct site *site, struct config_errors *errors)
+{
+	unsigned facts = 0;
+
+	ret->ops = ops;
+	ret->config = from;
+	ret->name = from->name;
+	ret->name_hash = stable_hash(from->name);
+	ret->mode = top_mode == CONFIG_MONITOR ? CONFIG_MONITOR : from->mode;
+	ret->action = from->action;
+	ret->match = build_matches(&from->match, site, errors, &facts);
+	ret->match_count = from->match.count;
+	ret->except = build_matches(&from->except, site, errors, &facts);
+	ret->except_count = from->except.count;
+	build_needs(ret, facts);
+	if (ops->configure)
+		ops->configure(ret, site, errors);
+	build_replies(ret, errors);
+}
+
+static void release_matches(struct match **matches, size_t count)
+{
+	for (size_t i = 0; matches && i < count; i++)
+		match_free(&matches[i]);
+	free(matches);
+}
+
+void rule_release(struct rule *rule)
+{
+	if (rule->ops->release && rule->data)
+		rule->ops->release(rule->data);
+	release_matches(rule->match, rule->match_count);
+	release_matches(rule->except, rule->except_count);
+	for (unsigned i = 0; i < RULE_MAX_REPLIES; i++)
+		reply_template_free(&rule->replies[i]);
+	reply_template_free(&rule->plain);
+	reply_template_free(&rule->error);
+	memset(rule, 0, sizeof(*rule));
+}

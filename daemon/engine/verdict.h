@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is answered, and why: filled in by the pipeline, read by the log line, the metrics and
+ * `explain`.
+ */
+#ifndef REEVE_DAEMON_ENGINE_VERDICT_H
+#define REEVE_DAEMON_ENGINE_VERDICT_H
+
+#include "daemon/engine/rule.h"
+
+enum verdict_kind {
+	VERDICT_DUNNO, VERDICT_REJECT, VERDICT_DEFER, VERDICT_DISCONNECT, VERDICT_HOLD,
+	VERDICT_DISCARD, VERDICT_MARK
+};
+
+/* What became of one rule; kept for every rule of the ruleset. */
+enum rule_trace_kind {
+	TRACE_SKIPPED,       /* not reached: an earlier rule ended it */
+	TRACE_WAITS,         /* facts are missing in this state */
+	TRACE_UNMATCHED,     /* match, or until */
+	TRACE_EXEMPT,        /* except, or a default exemption */
+	TRACE_CLEAR,         /* looked, nothing to say */
+	TRACE_BAD, TRACE_UNKNOWN, TRACE_CHARGED, TRACE_OVER
+};
+
+struct rule_trace {
+	uint8_t kind;                   /* enum rule_trace_kind */
+	uint8_t reply;
+	const char *reason;             /* BAD, UNKNOWN */
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	const struct rule *rule;        /* who decided; NULL: nobody (DUNNO), or the connection's strikes */
+	const struct reply_template *reply; /* NULL: DUNNO */
+	const char *reason;
+	struct reply_vars vars;
+	bool from_data;                 /* a rule saw good data: may be a strike */
+};
+
+const char *verdict_name(enum verdict_kind kind);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Two ways to the same result. Nearly all addresses are ASCII, have one `@`
+ * and no routing operator: those are copied once in lower case, and everything
+ * points into that copy. All others take the general way, where each step splits
+ * off a domain and so shortens what is left.
+ */
+#include "daemon/mail/address.h"
+
+#include "daemon/mail/idn.h"
+#include "daemon/mail/site.h"
+
+/* Local domains that are taken off one address. Postfix would go on; what is left then
+ * counts as a local address with that odd local part. */
+#define MAX_ROUTE 100
+
+/* Reads what stands in brackets; `literal` is lower case. */
+static bool read_literal(struct slice literal, struct ip *ret_ip)
+{
+	struct slice text = { literal.data + 1, literal.len - 2 };
+	bool prefixed = slice_starts_with(text, SLICE("ipv6:"));
+
+	if (prefixed)
+		text = slice_from(text, 5);
+	if (prefixed && (text.len == 0 || !memchr(text.data, ':', text.len)))
+		return false;
+	return ip_parse(text, ret_ip);
+}
+
+static struct slice format_literal(const struct ip *ip, struct arena *arena)
+{
+	char memory[IP_TEXT_BYTES];
+	struct slice text = ip_format(ip, memory);
+	struct slice prefix = ip_is_v4(ip) ? SLICE("[") : SLICE("[ipv6:");
+	size_t len = prefix.len + text.len + 1;
+	char *copy = arena_alloc(arena, len);
+
+	memcpy(copy, prefix.data, prefix.len);
+	memcpy(copy + prefix.len, text.data, text.len);
+	copy[len - 1] = ']';
+	return slice_make(copy, len);
+}
+
+static void set_literal(struct mail_address *address, struct slice literal, const struct site *site,
+			struct arena *arena)
+{
+	address->domain = idn_fold(literal, arena);
+	if (!read_literal(address->domain, &address->ip)) {
+		address->kind = MAIL_ADDRESS_BAD_LITERAL;
+		return;
+	}
+	address->kind = MAIL_ADDRESS_LITERAL;
+	address->domain = format_literal(&address->ip, arena);
+	address->domain_is_local = site_ip_is_own(site, &address->ip);
+}
+
+static void set_domain(struct mail_address *address, struct slice domain, const struct site *site,
+		       struct arena *arena)
+{
+	struct slice bare = domain;
+
+	if (bare.len && bare.data[bare.len - 1] == '.')
+		bare.len--;
+	address->domain_is_local = false;
+	if (bare.len >= 2 && bare.data[0] == '[' && bare.data[bare.len - 1] == ']') {
+		set_literal(address, bare, site, arena);
+	} else if (idn_domain(domain, arena, &address->domain)) {
+		address->kind = MAIL_ADDRESS_DOMAIN;
+		address->domain_is_local = site_domain_is_local(site, address->domain);
+	} else {
+		address->kind = MAIL_ADDRESS_UNKNOWN;
+		address->domain = idn_fold(bare, arena);
+	}
+}
+
+static struct slice join(struct slice local, struct slice domain, struct arena *arena)
+{
+	size_t len = local.len + 1 + domain.len;
+	char *copy = arena_alloc(arena, len);
+
+	memcpy(copy, local.data, local.len);
+	copy[local.len] = '@';
+	memcpy(copy + local.len + 1, domain.data, domain.len);
+	return slice_make(copy, len);
+}
+
+/* Names that Postfix's split_addr() leaves whole; `local` is folded. */
+static bool is_never_split(struct slice local, const struct site *site)
+{
+	if (slice_equal(local, SLICE("postmaster")) || slice_equal(local, SLICE("mailer-daemon")) ||
+	    slice_equal(local, SLICE("double-bounce")))
+		return true;
+	/* With `-` among the delimiters, whichever of them splits here (owner_request_special). */
+	return site_is_delimiter(site, '-') &&
+	       (slice_starts_with(local, SLICE("owner-")) ||
+		(local.len > 8 && slice_ends_with(local, SLICE("-request"))));
+}
+
+static void set_subject(struct mail_address *address, const struct site *site, struct arena *arena)
+{
+	struct slice local = { address->folded.data,
+			       address->folded.len - address->domain.len - 1 };
+	size_t at = site_find_delimiter(site, local);
+
+	if (at == 0 || at == local.len || is_never_split(local, site))
+		address->subject = address->folded;
+	else
+		address->subject = join(slice_first(local, at), address->domain, arena);
+}
+
+static void finish(struct mail_address *address, const struct site *site, struct arena *arena)
+{
+	address->folded = join(idn_fold(address->local, arena), address->domain, arena);
+	set_subject(address, site, arena);
+}
+
+/* Would SMTP have to quote it? Blanks, control characters, specials, and dots out of place. */
+static bool needs_quotes(struct slice local)
+{
+	for (size_t i = 0; i < local.len; i++) {
+		unsigned char byte = (unsigned char)local.data[i];
+
+		if (byte <= ' ' || byte == 127 || strchr("()<>,;:\\\"[]", byte))
+			return true;
+		if (byte == '.' && (i == 0 || i + 1 == local.len || local.data[i + 1] == '.'))
+			return true;
+	}
+	return false;
+}
+
+/* What is left to read of a route. An operator that was missed once does not come back, so the
+ * whole route is read in a time that grows with its length only. */
+struct route {
+	struct slice local, domain;
+	bool quoted, no_at, no_bang, no_percent;
+};
+
+static bool take_at(struct route *route)
+{
+	if (!route->no_at && slice_split_last(route->local, '@', &route->local, &route->domain))
+		return true;
+	route->no_at = true;
+	return false;
+}
+
+static bool take_bang(struct route *route)
+{
+	if (!route->no_bang && slice_split(route->local, '!', &route->domain, &route->local))
+		return true;
+	route->no_bang = true;
+	return false;
+}
+
+static bool take_percent(struct route *route)
+{
+	if (!route->no_percent && slice_split_last(route->local, '%', &route->local, &route->domain))
+		return true;
+	route->no_percent = true;
+	return false;
+}
+
+static bool take_next(struct route *route)
+{
+	if (take_at(route))
+		return true;
+	if (route->quoted)
+		return take_percent(route) || take_bang(route);
+	return take_bang(route) || take_percent(route);
+}
+
+static void read_route(struct mail_address *address, const struct site *site, struct arena *arena)
+{
+	struct route route = { .local = address->raw };
+	bool has_domain = take_at(&route);
+
+	route.quoted = needs_quotes(route.local);
+	if (!has_domain && (route.quoted || !take_next(&route)))
+		route.domain = site_origin(site);
+	for (unsigned i = 0;; i++) {
+		set_domain(address, route.domain, site, arena);
+		/* No domain at all is taken off as if it were a local one. */
+		if ((!address->domain_is_local && route.domain.len) || i == MAX_ROUTE ||
+		    !take_next(&route))
+			break;
+	}
+	address->local = route.local;
+	if (address->domain_is_local && route.local.len == 0)
+		address->local = SLICE("MAILER-DAEMON");
+	finish(address, site, arena);
+}
+
+/* false: not as simple as that, and nothing was touched. */
+static bool read_simple(struct mail_address *address, struct slice raw, const struct site *site,
+			struct arena *arena)
+{
+	char *copy = arena_alloc(arena, raw.len);
+	struct slice folded = { copy, raw.len };
+	struct slice local, domain;
+	unsigned marks;
+	bool is_local;
+
+	if (!idn_lower(raw, copy) || !slice_split_last(folded, '@', &local, &domain) ||
+	    !idn_labels_fit(domain) || domain.data[0] == '[')
+		return false;
+	is_local = site_domain_is_local(site, domain);
+	marks = site_local_part_marks(site, local);
+	if (is_local && (local.len == 0 || marks & SITE_MARK_ROUTE))
+		return false;
+	address->kind = MAIL_ADDRESS_DOMAIN;
+	address->raw = raw;
+	address->local = slice_first(raw, local.len);
+	address->domain = domain;
+	address->folded = address->subject = folded;
+	address->ip = (struct ip){ { 0 } };
+	address->domain_is_local = is_local;
+	if (marks & SITE_MARK_DELIMITER)
+		set_subject(address, site, arena);
+	return true;
+}
+
+static void clear(struct mail_address *address, enum mail_address_kind kind, struct slice raw)
+{
+	*address = (struct mail_address){
+		.kind = kind,
+		.raw = raw,
+		.local = SLICE_EMPTY,
+		.domain = SLICE_EMPTY,
+		.folded = SLICE_EMPTY,
+		.subject = SLICE_EMPTY,
+	};
+}
+
+void mail_address_read(struct mail_address *ret, struct slice text, const struct site *site,
+		       struct arena *arena)
+{
+	if (text.len && read_simple(ret, text, site, arena))
+		return;
+	clear(ret, MAIL_ADDRESS_NULL, text);
+	if (text.len)
+		read_route(ret, site, arena);
+}
+
+void mail_login_read(struct mail_address *ret, struct slice text, const struct site *site,
+		     struct arena *arena)
+{
+	struct slice domain = site_login_domain(site);
+
+	clear(ret, MAIL_ADDRESS_NONE, text);
+	if (text.len == 0)
+		return;
+	ret->local = text;
+	if (text.len > MAIL_LOGIN_BYTES) {
+		ret->kind = MAIL_ADDRESS_UNKNOWN;
+		ret->folded = ret->subject = idn_fold(text, arena);
+		return;
+	}
+	slice_split_last(text, '@', &ret->local, &domain);
+	set_domain(ret, domain, site, arena);
+	finish(ret, site, arena);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The entries stand beside a `struct recent`, which finds them and knows
+ * their last use. All have the same life time, so the longest unused is always
+ * the first to be over: a few of those are cleared away at each addition.
+ */
+#include "daemon/mail/connections.h"
+
+#include "common/alloc.h"
+#include "daemon/mail/recent.h"
+
+#define CLEARED_AT_ONCE 3
+
+struct connections {
+	struct recent *recent;
+	struct smtp_connection *entries;
+	struct hash_key hash_key;
+};
+
+struct connections *connections_new(size_t max_entries, struct hash_key key)
+{
+	struct connections *connections = mem_zalloc(sizeof(*connections));
+
+	connections->recent = recent_new(max_entries);
+	connections->entries = mem_zalloc_array(max_entries, sizeof(*connections->entries));
+	connections->hash_key = key;
+	return connections;
+}
+
+void connections_free(struct connections **connections)
+{
+	if (!*connections)
+		return;
+	recent_free(&(*connections)->recent);
+	free((*connections)->entries);
+	mem_free(connections);
+}
+
+struct hash128 connections_key(const struct connections *connections, struct slice server_address,
+			       struct slice server_port, struct slice client_address,
+			       struct slice client_port, uint64_t policy_connection)
+{
+	bool has_port = client_port.len && !slice_equal(client_port, SLICE("unknown"));
+	struct slice parts[4] = { server_address, server_port, client_address,
+				  has_port ? client_port : SLICE_EMPTY };
+
+	return recent_key(&connections->hash_key, parts, has_port ? 0 : policy_connection);
+}
+
+static bool is_over(const struct connections *connections, uint32_t entry, uint64_t mono_ms)
+{
+	uint64_t last_use_mono_ms = recent_last_use(connections->recent, entry);
+
+	return mono_ms > last_use_mono_ms && mono_ms - last_use_mono_ms >= CONNECTIONS_IDLE_MS;
+}
+
+struct smtp_connection *connections_find(struct connections *connections, struct hash128 key,
+					 uint64_t mono_ms)
+{
+	uint32_t entry = recent_find(connections->recent, key);
+
+	if (entry == RECENT_NONE)
+		return NULL;
+	if (is_over(connections, entry, mono_ms)) {
+		recent_remove(connections->recent, entry);
+		return NULL;
+	}
+	recent_touch(connections->recent, entry, mono_ms);
+	return &connections->entries[entry];
+}
+
+static void make_room(struct connections *connections, uint64_t mono_ms)
+{
+	struct recent *recent = connections->recent;
+
+	for (unsigned i = 0; i < CLEARED_AT_ONCE && recent_count(recent); i++) {
+		if (!is_over(connections, recent_oldest(recent), mono_ms))
+			break;
+		recent_remove(recent, recent_oldest(recent));
+	}
+	if (recent_is_full(recent))
+		recent_remove(recent, recent_oldest(recent));
+}
+
+struct smtp_connection *connections_get(struct connections *connections, struct hash128 key,
+					uint64_t mono_ms)
+{
+	struct smtp_connection *connection = connections_find(connections, key, mono_ms);
+
+	if (connection)
+		return connection;
+	make_room(connections, mono_ms);
+	connection = &connections->entries[recent_add(connections->recent, key, mono_ms)];
+	*connection = (struct smtp_connection){ 0 };
+	return connection;
+}
+
+size_t connections_count(const struct connections *connections)
+{
+	return recent_count(connections->recent);
+}

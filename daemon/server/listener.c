@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Opening listeners, and accepting while there is room. libuv has no pause for a listener:
+ * not calling uv_accept is the pause, and calling it later takes the held descriptor and
+ * resumes. A stale unix socket of ours is removed, anything else at its path is not.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "daemon/server/connection.h"
+
+#define BACKLOG 511
+#define WHY_BYTES 512
+
+static bool is_full(const struct server *server)
+{
+	return server->connections >= server->max_connections;
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+	struct listener *listener = stream->data;
+	struct server *server = listener->server;
+
+	if (status < 0 || server->draining)
+		return;
+	if (!is_full(server)) {
+		connection_accept(listener);
+		return;
+	}
+	listener->pending = true;
+	if (!server->health.full) {
+		server->health.full = true;
+		log_event(server->log, LOG_LEVEL_WARNING, "connections_full", "advice",
+			  SLICE("raise max_connections"));
+	}
+}
+
+void listener_resume(struct server *server)
+{
+	for (size_t i = 0; i < server->listener_count && !server->draining; i++) {
+		struct listener *listener = &server->listeners[i];
+
+		if (is_full(server))
+			return;
+		if (!listener->pending)
+			continue;
+		listener->pending = false;
+		connection_accept(listener);
+	}
+	if (server->health.full && !is_full(server)) {
+		server->health.full = false;
+		log_event(server->log, LOG_LEVEL_NOTICE, "connections_free", NULL, SLICE_EMPTY);
+	}
+}
+
+/* Somebody answers there: it is in use. Nobody does: it is left over from a crash. */
+static bool socket_is_alive(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool alive;
+
+	if (fd < 0)
+		return true;
+	alive = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		errno == EAGAIN;
+	close(fd);
+	return alive;
+}
+
+static bool clear_path(const char *path, char ret_why[static WHY_BYTES])
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat status;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: longer than %zu bytes", path,
+			 sizeof(address.sun_path) - 1);
+		return false;
+	}
+	if (lstat(path, &status) != 0)
+		return true;
+	if (!S_ISSOCK(status.st_mode)) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: there is something that is no socket", path);
+		return false;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (socket_is_alive(&address)) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: in use by another process", path);
+		return false;
+	}
+	unlink(path);
+	return true;
+}
+
+static bool set_owner(const struct config_listener *config, const char *path,
+		      char ret_why[static WHY_BYTES])
+{
+	char *owner = mem_dup(config->owner), *group = mem_dup(config->group);
+	const struct passwd *user = *owner ? getpwnam(owner) : NULL;
+	const struct group *members = *group ? getgrnam(group) : NULL;
+	bool fine = true;
+
+	if (*owner && !user) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: no user '%s'", path, owner);
+		fine = false;
+	} else if (*group && !members) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: no group '%s'", path, group);
+		fine = false;
+	} else if ((user || members) &&
+		   lchown(path, user ? user->pw_uid : (uid_t)-1,
+			  members ? members->gr_gid : (gid_t)-1) != 0) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: cannot give it to %s:%s: %s", path, owner,
+			 group, strerror(errno));
+		fine = false;
+	}
+	free(owner);
+	free(group);
+	return fine;
+}
+
+static bool open_unix(struct listener *listener, uv_loop_t *uv, char ret_why[static WHY_BYTES])
+{
+	char *path = mem_dup(listener->config->address.path);
+	mode_t old_mask;
+	int status;
+	bool fine;
+
+	uv_pipe_init(uv, &listener->uv.pipe, 0);
+	listener->open = true;
+	fine = clear_path(path, ret_why);
+	if (fine) {
+		/* Nobody may connect before mode and owner are as they should be. */
+		old_mask = umask(0177);
+		status = uv_pipe_bind(&listener->uv.pipe, path);
+		umask(old_mask);
+		if (status != 0) {
+			snprintf(ret_why, WHY_BYTES, "unix:%s: %s", path, uv_strerror(status));
+			fine = false;
+		}
+	}
+	fine = fine && set_owner(listener->config, path, ret_why);
+	if (fine && chmod(path, listener->config->mode) != 0) {
+		snprintf(ret_why, WHY_BYTES, "unix:%s: chmod: %s", path, strerror(errno));
+		fine = false;
+	}
+	free(path);
+	return fine;
+}
+
+static bool open_inet(struct listener *listener, uv_loop_t *uv, char ret_why[static WHY_BYTES])
+{
+	const struct config_address *config = &listener->config->address;
+	char text[IP_TEXT_BYTES];
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
+	int status;
+
+	ip_format(&config->ip, text);
+	uv_tcp_init(uv, &listener->uv.tcp);
+	listener->open = true;
+	if (ip_is_v4(&config->ip)) {
+		uv_ip4_addr(text, config->port, &v4);
+		status = uv_tcp_bind(&listener->uv.tcp, (struct sockaddr *)&v4, 0);
+	} else {
+		uv_ip6_addr(text, config->port, &v6);
+		status = uv_tcp_bind(&listener->uv.tcp, (struct sockaddr *)&v6, UV_TCP_IPV6ONLY);
+	}
+	if (status == 0)
+		return true;
+	snprintf(ret_why, WHY_BYTES, "inet:%s:%u: %s", text, config->port, uv_strerror(status));
+	return false;
+}
+
+static bool open_one(struct listener *listener, char ret_why[static WHY_BYTES])
+{
+	uv_loop_t *uv = loop_uv(listener->server->loop);
+	bool fine = listener->config->address.is_unix ? open_unix(listener, uv, ret_why)
+						      : open_inet(listener, uv, ret_why);
+	int status;
+
+	listener->uv.handle.data = listener;
+	if (!fine)
+		return false;
+	/* libuv reports EADDRINUSE of an inet socket only here. */
+	status = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+	if (status == 0)
+		return true;
+	if (listener->config->address.is_unix)
+		snprintf(ret_why, WHY_BYTES, "unix:%.*s: %s",
+			 SLICE_ARG(listener->config->address.path), uv_strerror(status));
+	else
+		snprintf(ret_why, WHY_BYTES, "inet port %u: %s", listener->config->address.port,
+			 uv_strerror(status));
+	return false;
+}
+
+bool server_listen(struct server *server, const struct config *config, char ret_why[static 512])
+{
+	server->listeners = mem_zalloc_array(config->listen_count + 1, sizeof(*server->listeners));
+	server_configure(server, config);
+	server->max_connections = config->max_connections;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		struct listener *listener = &server->listeners[server->listener_count++];
+
+		listener->server = server;
+		listener->config = &config->listen[i];
+		if (!open_one(listener, ret_why))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What one disk transaction writes: a flat list of records, made on the loop from the tables and read on the
+ * worker, which therefore shares nothing with them.
+ */
+#ifndef REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
+#define REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
+
+#include <stdint.h>
+
+#include "common/buf.h"
+
+/* The databases, in the order in which they are read at start: transactions refer to counters. */
+enum batch_db { BATCH_META, BATCH_COUNTERS, BATCH_TRANSACTIONS, BATCH_BANS, BATCH_DBS };
+
+struct batch {
+	struct buf bytes;
+	size_t records;
+	size_t open;                 /* where the record that is being made begins */
+};
+
+struct batch_record {
+	enum batch_db db;
+	uint32_t key;
+	bool remove;
+	struct slice value;
+};
+
+void batch_init(struct batch *batch);
+void batch_release(struct batch *batch);
+void batch_reset(struct batch *batch);
+
+/* A record whose value is what was added to the returned builder until batch_end(). */
+struct buf *batch_begin(struct batch *batch, enum batch_db db, uint32_t key);
+void batch_end(struct batch *batch);
+void batch_remove(struct batch *batch, enum batch_db db, uint32_t key);
+
+/* Steps through: `*at` begins as 0. false: that was all. */
+bool batch_next(const struct batch *batch, size_t *at, struct batch_record *ret);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A reader that remembers whether it ever ran short; each record is void unless it ends exactly with its
+ * last field. Counts are checked against what the table can hold before anything is taken over.
+ */
+#include "daemon/store/embedded/codec.h"
+
+#include <endian.h>
+
+#define VERSION 1
+
+struct reader {
+	struct slice rest;
+	bool bad;
+};
+
+static void put_u8(struct buf *out, uint64_t value)
+{
+	buf_add_char(out, (char)(uint8_t)value);
+}
+
+static void put_u16(struct buf *out, uint64_t value)
+{
+	uint16_t word = htole16((uint16_t)value);
+
+	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+}
+
+static void put_u32(struct buf *out, uint64_t value)
+{
+	uint32_t word = htole32((uint32_t)value);
+
+	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+}
+
+static void put_u64(struct buf *out, uint64_t value)
+{
+	uint64_t word = htole64(value);
+
+	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+}
+
+static void put_text(struct buf *out, struct slice text)
+{
+	put_u8(out, text.len);
+	buf_add(out, text);
+}
+
+static struct slice get_bytes(struct reader *in, size_t len)
+{
+	struct slice bytes = slice_first(in->rest, len);
+
+	if (bytes.len < len)
+		in->bad = true;
+	in->rest = slice_from(in->rest, bytes.len);
+	return bytes;
+}
+
+/* Little-endian, `bytes` of them; 0 where it runs short. */
+static uint64_t get_number(struct reader *in, unsigned bytes)
+{
+	struct slice from = get_bytes(in, bytes);
+	uint64_t value = 0;
+
+	if (in->bad)
+		return 0;
+	for (unsigned i = bytes; i-- > 0;)
+		value = value << 8 | (uint8_t)from.data[i];
+	return value;
+}
+
+static bool get_bool(struct reader *in)
+{
+	uint64_t value = get_number(in, 1);
+
+	if (value > 1)
+		in->bad = true;
+	return value == 1;
+}
+
+static struct slice get_text(struct reader *in)
+{
+	return get_bytes(in, get_number(in, 1));
+}
+
+static bool is_version(struct reader *in)
+{
+	return get_number(in, 1) == VERSION;
+}
+
+static bool is_over(const struct reader *in)
+{
+	return !in->bad && in->rest.len == 0;
+}
+
+/* ---- counters ---- */
+
+void codec_put_counter(struct buf *out, const struct table_record *record)
+{
+	put_u8(out, VERSION);
+	put_u8(out, record->key.what);
+	put_u8(out, record->has_warned);
+	put_u32(out, record->birth);
+	put_u32(out, record->warned);
+	put_u64(out, record->key.window_ms);
+	put_u64(out, record->newest);
+	put_u64(out, record->limit);
+	put_text(out, record->key.rule);
+	put_text(out, record->key.subject);
+	put_u16(out, record->packed_len);
+	buf_add(out, slice_make((const char *)record->packed, record->packed_len));
+}
+
+bool codec_get_counter(struct slice value, struct table_record *ret)
+{
+	struct reader in = { .rest = value };
+	struct slice subject, packed;
+	uint64_t what;
+
+	if (!is_version(&in))
+		return false;
+	what = get_number(&in, 1);
+	ret->has_warned = get_bool(&in);
+	ret->birth = (uint32_t)get_number(&in, 4);
+	ret->warned = (uint32_t)get_number(&in, 4);
+	ret->key.window_ms = get_number(&in, 8);
+	ret->newest = get_number(&in, 8);
+	ret->limit = get_number(&in, 8);
+	ret->key.rule = get_text(&in);
+	subject = get_text(&in);
+	packed = get_bytes(&in, get_number(&in, 2));
+	if (!is_over(&in) || what > COUNT_BYTES || !ret->birth || !ret->key.window_ms ||
+	    ret->newest > UINT64_MAX / 2 / window_bucket_ms(ret->key.window_ms) ||
+	    ret->key.rule.len == 0 || ret->key.rule.len > SERIES_RULE_BYTES || subject.len == 0 ||
+	    subject.len > COUNTER_SUBJECT_BYTES || packed.len > PACK_MAX_BYTES ||
+	    !pack_is_valid((const uint8_t *)packed.data, packed.len))
+		return false;
+	memcpy(ret->subject, subject.data, subject.len);
+	memcpy(ret->packed, packed.data, packed.len);
+	ret->key.subject = slice_make(ret->subject, subject.len);
+	ret->key.what = (enum counter_what)what;
+	ret->packed_len = packed.len;
+	return true;
+}
+
+/* ---- transactions ---- */
+
+#define GROUP_BYTES (4 * 8 + 3 * 4 + 4)
+#define LAYER_BYTES (8 + 4 + 2)
+#define MEMBER_BYTES (8 + 2 + 1)
+
+static void put_group(struct buf *out, const struct txn_group *group)
+{
+	put_u64(out, group->rule_id);
+	put_u64(out, group->limit);
+	put_u64(out, group->reserved);
+	put_u64(out, group->net);
+	put_u32(out, group->slot);
+	put_u32(out, group->birth);
+	put_u32(out, group->recipients);
+	put_u8(out, group->what);
+	put_u8(out, group->gate);
+	put_u8(out, group->one_subject);
+	put_u8(out, group->charged);
+}
+
+void codec_put_transaction(struct buf *out, struct txn *txn, struct clock_now now)
+{
+	int64_t age_ms = (int64_t)now.mono_ms - txn->used_ms;
+	uint64_t used_wall_ms = now.wall_ms - (age_ms > 0 ? (uint64_t)age_ms : 0);
+
+	put_u8(out, VERSION);
+	put_u8(out, txn->settled);
+	put_u8(out, txn->ended);
+	put_u64(out, txn->id.lo);
+	put_u64(out, txn->id.hi);
+	put_u64(out, txn->service);
+	put_u64(out, used_wall_ms);
+	put_u32(out, txn->asked);
+	put_u16(out, txn->groups);
+	put_u16(out, txn->layers);
+	put_u16(out, txn->members);
+	for (unsigned i = 0; i < txn->groups; i++)
+		put_group(out, &txn_groups(txn)[i]);
+	for (unsigned i = 0; i < txn->layers; i++) {
+		put_u64(out, txn_layers(txn)[i].amount);
+		put_u32(out, txn_layers(txn)[i].bucket);
+		put_u16(out, txn_layers(txn)[i].group);
+	}
+	for (unsigned i = 0; i < txn->members; i++) {
+		put_u64(out, txn_members(txn)[i].recipient);
+		put_u16(out, txn_members(txn)[i].group);
+		put_u8(out, txn_members(txn)[i].refunded);
+	}
+}
+
+struct counts {
+	size_t groups, layers, members;
+};
+
+static void get_group(struct reader *in, struct txn_group *group)
+{
+	*group = (struct txn_group){ .rule_id = get_number(in, 8) };
+	group->limit = get_number(in, 8);
+	group->reserved = get_number(in, 8);
+	group->net = get_number(in, 8);
+	group->slot = (uint32_t)get_number(in, 4);
+	group->birth = (uint32_t)get_number(in, 4);
+	group->recipients = (uint32_t)get_number(in, 4);
+	group->what = (uint8_t)get_number(in, 1);
+	group->gate = get_bool(in);
+	group->one_subject = get_bool(in);
+	group->charged = get_bool(in);
+	if (group->what > COUNT_BYTES)
+		in->bad = true;
+}
+
+static void get_layer(struct reader *in, const struct counts *counts, struct txn_layer *layer)
+{
+	*layer = (struct txn_layer){ .amount = get_number(in, 8) };
+	layer->bucket = (uint32_t)get_number(in, 4);
+	layer->group = (uint16_t)get_number(in, 2);
+	if (layer->group >= counts->groups || !layer->amount)
+		in->bad = true;
+}
+
+static void get_member(struct reader *in, const struct counts *counts, struct txn_member *member)
+{
+	*member = (struct txn_member){ .recipient = get_number(in, 8) };
+	member->group = (uint16_t)get_number(in, 2);
+	member->refunded = get_bool(in);
+	if (member->group >= counts->groups)
+		in->bad = true;
+}
+
+/* The lists are as long as their counts say: the caller has checked. */
+static void get_lists(struct reader *in, const struct counts *counts, struct txn_table *table,
+		      struct txn *txn)
+{
+	for (size_t i = 0; i < counts->groups; i++)
+		get_group(in, txn_add_group(table, txn));
+	for (size_t i = 0; i < counts->layers; i++)
+		get_layer(in, counts, txn_add_layer(table, txn));
+	for (size_t i = 0; i < counts->members; i++)
+		get_member(in, counts, txn_add_member(table, txn));
+}
+
+static int64_t used_mono_ms(uint64_t used_wall_ms, struct clock_now now)
+{
+	uint64_t age_ms = now.wall_ms > used_wall_ms ? now.wall_ms - used_wall_ms : 0;
+
+	if (age_ms > TXN_IDLE_MS)
+		age_ms = TXN_IDLE_MS;
+	return (int64_t)now.mono_ms - (int64_t)age_ms;
+}
+
+bool codec_get_transaction(struct slice value, struct txn_table *table, uint32_t slot,
+			   struct clock_now now)
+{
+	struct reader in = { .rest = value };
+	struct txn head = { .older = 0 };
+	struct counts counts;
+	uint64_t used_wall_ms;
+	struct txn *txn;
+
+	if (!is_version(&in))
+		return false;
+	head.settled = get_bool(&in);
+	head.ended = get_bool(&in);
+	head.id.lo = get_number(&in, 8);
+	head.id.hi = get_number(&in, 8);
+	head.service = get_number(&in, 8);
+	used_wall_ms = get_number(&in, 8);
+	head.asked = (uint32_t)get_number(&in, 4);
+	counts.groups = get_number(&in, 2);
+	counts.layers = get_number(&in, 2);
+	counts.members = get_number(&in, 2);
+	if (in.bad || counts.groups > TXN_MAX_ITEMS || counts.layers > TXN_MAX_ITEMS ||
+	    counts.members > TXN_MAX_ITEMS ||
+	    in.rest.len != counts.groups * GROUP_BYTES + counts.layers * LAYER_BYTES +
+				   counts.members * MEMBER_BYTES)
+		return false;
+	txn = txn_restore(table, slot, head.id);
+	if (!txn)
+		return false;
+	txn->settled = head.settled;
+	txn->ended = head.ended;
+	txn->service = head.service;
+	txn->asked = head.asked;
+	txn->used_ms = used_mono_ms(used_wall_ms, now);
+	get_lists(&in, &counts, table, txn);
+	if (!in.bad)
+		return true;
+	txn_remove(table, txn);
+	return false;
+}
+
+/* ---- bans ---- */
+
+void codec_put_ban(struct buf *out, const struct ban *ban)
+{
+	put_u8(out, VERSION);
+	put_u8(out, ban->manual);
+	put_u8(out, ban->network.bits);
+	buf_add(out, slice_make((const char *)ban->network.ip.bytes, sizeof(ban->network.ip.bytes)));
+	put_u64(out, ban->since_wall_ms);
+	put_u64(out, ban->until_wall_ms);
+	put_u32(out, ban->times);
+	put_text(out, slice_make(ban->by, strnlen(ban->by, sizeof(ban->by) - 1)));
+	put_text(out, slice_make(ban->node, strnlen(ban->node, sizeof(ban->node) - 1)));
+	put_text(out, slice_make(ban->reason, strnlen(ban->reason, sizeof(ban->reason) - 1)));
+}
+
+static void get_printable(struct reader *in, char *memory, size_t bytes)
+{
+	struct slice text = get_text(in);
+
+	if (text.len >= bytes) {
+		in->bad = true;
+		return;
+	}
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < 0x20 || text.data[i] > 0x7e)
+			in->bad = true;
+	if (text.len)
+		memcpy(memory, text.data, text.len);
+	memory[text.len] = '\0';
+}
+
+bool codec_get_ban(struct slice value, struct ban *ret)
+{
+	struct reader in = { .rest = value };
+	struct ban ban;
+	struct slice ip;
+
+	memset(&ban, 0, sizeof(ban));
+	if (!is_version(&in))
+		return false;
+	ban.manual = get_bool(&in);
+	ban.network.bits = (uint8_t)get_number(&in, 1);
+	ip = get_bytes(&in, sizeof(ban.network.ip.bytes));
+	if (in.bad || ban.network.bits > 128)
+		return false;
+	memcpy(ban.network.ip.bytes, ip.data, sizeof(ban.network.ip.bytes));
+	ban.since_wall_ms = get_number(&in, 8);
+	ban.until_wall_ms = get_number(&in, 8);
+	ban.times = (uint32_t)get_number(&in, 4);
+	get_printable(&in, ban.by, sizeof(ban.by));
+	get_printable(&in, ban.node, sizeof(ban.node));
+	get_printable(&in, ban.reason, sizeof(ban.reason));
+	if (!is_over(&in))
+		return false;
+	*ret = ban;
+	return true;
+}
+
+/* ---- meta ---- */
+
+void codec_put_services(struct buf *out, const struct services *services)
+{
+	put_u8(out, VERSION);
+	put_u8(out, services->count);
+	for (uint32_t i = 0; i < services->count; i++) {
+		put_u64(out, services->items[i].name);
+		put_u64(out, services->items[i].settled_wall_ms);
+	}
+}
+
+bool codec_get_services(struct slice value, struct services *ret)
+{
+	struct reader in = { .rest = value };
+	uint64_t count;
+
+	if (!is_version(&in))
+		return false;
+	count = get_number(&in, 1);
+	if (in.bad || count > SERVICES_MAX || in.rest.len != count * 16)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		ret->items[i] = (struct service){ .name = get_number(&in, 8) };
+		ret->items[i].settled_wall_ms = get_number(&in, 8);
+	}
+	ret->count = (uint32_t)count;
+	return true;
+}
+
+void codec_put_hash_key(struct buf *out, struct hash_key key)
+{
+	put_u8(out, VERSION);
+	put_u64(out, key.k0);
+	put_u64(out, key.k1);
+}
+
+bool codec_get_hash_key(struct slice value, struct hash_key *ret)
+{
+	struct reader in = { .rest = value };
+	struct hash_key key;
+
+	if (!is_version(&in))
+		return false;
+	key.k0 = get_number(&in, 8);
+	key.k1 = get_number(&in, 8);
+	if (!is_over(&in))
+		return false;
+	*ret = key;
+	return true;
+}
+
+void codec_put_format(struct buf *out)
+{
+	buf_add(out, SLICE("reeve"));
+	put_u8(out, VERSION);
+}
+
+bool codec_is_format(struct slice value)
+{
+	struct reader in = { .rest = value };
+
+	return slice_is(get_bytes(&in, 5), "reeve") && is_version(&in) && is_over(&in);
+}

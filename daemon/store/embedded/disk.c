@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * LMDB in its default, durable mode: a transaction that was committed is on disk, one that was not has
+ * never been. After a failure that LMDB calls fatal (MDB_PANIC) only opening the environment again helps.
+ */
+#include "daemon/store/embedded/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+
+#define FOLDER_MODE 0750
+#define FILE_MODE 0640
+#define FOREIGN (-1)             /* beside LMDB's own codes, which are far below */
+
+static const char *const db_names[BATCH_DBS] = { "meta", "counters", "transactions", "bans" };
+
+struct disk {
+	char *folder;
+	size_t map_bytes;
+	int lock;                    /* descriptor of reeve.lock */
+	MDB_env *env;                /* NULL: closed after a fatal error */
+	MDB_dbi dbs[BATCH_DBS];
+};
+
+static bool failed(char why[static DISK_WHY_BYTES], const char *path, const char *file,
+		   const char *what)
+{
+	snprintf(why, DISK_WHY_BYTES, "store %.150s%s: %.80s", path, file, what);
+	return false;
+}
+
+static bool failed_mdb(char why[static DISK_WHY_BYTES], const struct disk *disk, int rc)
+{
+	switch (rc) {
+	case FOREIGN:
+		return failed(why, disk->folder, "/data.mdb", "holds another program's data");
+	case MDB_INVALID:
+		return failed(why, disk->folder, "/data.mdb",
+			      "not an LMDB file; move it away to begin afresh");
+	case MDB_VERSION_MISMATCH:
+		return failed(why, disk->folder, "/data.mdb", "of another version of LMDB");
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+		return failed(why, disk->folder, "/data.mdb",
+			      "damaged; move it away to begin afresh");
+	default:
+		return failed(why, disk->folder, "", mdb_strerror(rc));
+	}
+}
+
+/* ---- opening ---- */
+
+static bool make_folder(struct disk *disk, char why[static DISK_WHY_BYTES])
+{
+	struct stat status;
+
+	if (mkdir(disk->folder, FOLDER_MODE) == 0)
+		return true;
+	if (errno != EEXIST)
+		return failed(why, disk->folder, "", strerror(errno));
+	if (stat(disk->folder, &status) != 0)
+		return failed(why, disk->folder, "", strerror(errno));
+	return S_ISDIR(status.st_mode) || failed(why, disk->folder, "", "not a folder");
+}
+
+static int open_in(const struct disk *disk, const char *name, int flags)
+{
+	int folder = open(disk->folder, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	int fd, error;
+
+	if (folder < 0)
+		return -1;
+	fd = openat(folder, name, flags | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	error = errno;
+	close(folder);
+	errno = error;
+	return fd;
+}
+
+static bool take_lock(struct disk *disk, char why[static DISK_WHY_BYTES])
+{
+	disk->lock = open_in(disk, "reeve.lock", O_RDWR | O_CREAT);
+	if (disk->lock < 0)
+		return failed(why, disk->folder, "/reeve.lock", strerror(errno));
+	if (flock(disk->lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	return failed(why, disk->folder, "/reeve.lock",
+		      errno == EWOULDBLOCK ? "in use by another reeved" : strerror(errno));
+}
+
+/* A file that was cut off would end the process (SIGBUS) where its missing pages are read; as zeros they
+ * are found out. */
+static int fill_up(const struct disk *disk)
+{
+	MDB_envinfo info;
+	MDB_stat stat_env;
+	struct stat status;
+	off_t whole;
+	int fd, rc;
+
+	rc = mdb_env_get_fd(disk->env, &fd);
+	if (rc == 0)
+		rc = mdb_env_info(disk->env, &info);
+	if (rc == 0)
+		rc = mdb_env_stat(disk->env, &stat_env);
+	if (rc != 0)
+		return rc;
+	whole = (off_t)(info.me_last_pgno + 1) * (off_t)stat_env.ms_psize;
+	if (fstat(fd, &status) != 0 || (status.st_size < whole && ftruncate(fd, whole) != 0))
+		return errno;
+	return 0;
+}
+
+/* Something is in there, but not our meta: it belongs to another program. */
+static bool is_foreign(MDB_txn *txn)
+{
+	MDB_dbi root, meta;
+	MDB_stat status;
+
+	return mdb_dbi_open(txn, NULL, 0, &root) == 0 && mdb_stat(txn, root, &status) == 0 &&
+	       status.ms_entries > 0 &&
+	       mdb_dbi_open(txn, db_names[BATCH_META], 0, &meta) == MDB_NOTFOUND;
+}
+
+static int open_dbs(struct disk *disk, MDB_txn *txn)
+{
+	if (is_foreign(txn))
+		return FOREIGN;
+	for (int db = 0; db < BATCH_DBS; db++) {
+		int rc = mdb_dbi_open(txn, db_names[db], MDB_CREATE | MDB_INTEGERKEY, &disk->dbs[db]);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int open_env(struct disk *disk)
+{
+	MDB_txn *txn = NULL;
+	int rc = mdb_env_create(&disk->env);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_env_set_mapsize(disk->env, disk->map_bytes);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(disk->env, BATCH_DBS);
+	if (rc == 0)
+		rc = mdb_env_open(disk->env, disk->folder, MDB_NOTLS, FILE_MODE);
+	if (rc == 0)
+		rc = fill_up(disk);
+	if (rc == 0)
+		rc = mdb_txn_begin(disk->env, NULL, 0, &txn);
+	if (rc == 0)
+		rc = open_dbs(disk, txn);
+	if (rc == 0) {
+		rc = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+	if (txn)
+		mdb_txn_abort(txn);
+	if (rc != 0) {
+		mdb_env_close(disk->env);
+		disk->env = NULL;
+	}
+	return rc;
+}
+
+struct disk *disk_open(struct slice folder, size_t map_bytes, char ret_why[static DISK_WHY_BYTES])
+{
+	struct disk *disk = mem_zalloc(sizeof(*disk));
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int rc;
+
+	disk->folder = mem_dup(folder);
+	disk->map_bytes = (map_bytes + page - 1) / page * page;
+	disk->lock = -1;
+	if (make_folder(disk, ret_why) && take_lock(disk, ret_why)) {
+		rc = open_env(disk);
+		if (rc == 0)
+			return disk;
+		failed_mdb(ret_why, disk, rc);
+	}
+	disk_close(&disk);
+	return NULL;
+}
+
+void disk_close(struct disk **disk)
+{
+	struct disk *old = *disk;
+
+	if (!old)
+		return;
+	if (old->env)
+		mdb_env_close(old->env);
+	if (old->lock >= 0)
+		close(old->lock);
+	mem_free(&old->folder);
+	mem_free(disk);
+}
+
+const char *disk_folder(const struct disk *disk)
+{
+	return disk->folder;
+}
+
+/* ---- reading ---- */
+
+static int read_all(MDB_cursor *cursor, void (*each)(void *arg, uint32_t key, struct slice value),
+		    void *arg)
+{
+	MDB_val key, value;
+	uint32_t number;
+	int rc;
+
+	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		if (key.mv_size != sizeof(number))
+			continue;
+		memcpy(&number, key.mv_data, sizeof(number));
+		each(arg, number, slice_make(value.mv_data, value.mv_size));
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+bool disk_read(struct disk *disk, enum batch_db db,
+	       void (*each)(void *arg, uint32_t key, struct slice value), void *arg,
+	       char ret_why[static DISK_WHY_BYTES])
+{
+	MDB_txn *txn = NULL;
+	MDB_cursor *cursor = NULL;
+	int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc == 0)
+		rc = mdb_cursor_open(txn, disk->dbs[db], &cursor);
+	if (rc == 0)
+		rc = read_all(cursor, each, arg);
+	if (cursor)
+		mdb_cursor_close(cursor);
+	if (txn)
+		mdb_txn_abort(txn);
+	return rc == 0 || failed_mdb(ret_why, disk, rc);
+}
+
+/* ---- writing ---- */
+
+static int write_records(const struct disk *disk, MDB_txn *txn, const struct batch *batch)
+{
+	struct batch_record record;
+	size_t at = 0;
+
+	while (batch_next(batch, &at, &record)) {
+		MDB_val key = { sizeof(record.key), &record.key };
+		MDB_val value = { record.value.len, NULL };
+		void *room;
+		int rc;
+
+		if (record.remove) {
+			rc = mdb_del(txn, disk->dbs[record.db], &key, NULL);
+			rc = rc == MDB_NOTFOUND ? 0 : rc;
+		} else {
+			rc = mdb_put(txn, disk->dbs[record.db], &key, &value, MDB_RESERVE);
+			room = value.mv_data;
+			if (rc == 0 && record.value.len)
+				memcpy(room, record.value.data, record.value.len);
+		}
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+bool disk_write(struct disk *disk, const struct batch *batch, char ret_why[static DISK_WHY_BYTES])
+{
+	MDB_txn *txn = NULL;
+	int rc = disk->env ? 0 : open_env(disk);
+
+	if (rc == 0)
+		rc = mdb_txn_begin(disk->env, NULL, 0, &txn);
+	if (rc == 0)
+		rc = write_records(disk, txn, batch);
+	if (rc == 0) {
+		rc = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+	if (txn)
+		mdb_txn_abort(txn);
+	if (rc == MDB_PANIC && disk->env) {
+		mdb_env_close(disk->env);
+		disk->env = NULL;
+	}
+	return rc == 0 || failed_mdb(ret_why, disk, rc);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Order matters only when there is more than one snapshot holds: a transaction and the counters that it
+ * charged always go together, so a crash between two snapshots can at worst leave a counter with the charge of
+ * a transaction that is not known yet (a repeat would count twice), never the other way round.
+ */
+#include "daemon/store/embedded/snapshot.h"
+
+#include "daemon/store/embedded/codec.h"
+
+static bool is_full(const struct batch *batch)
+{
+	return batch->bytes.len >= SNAPSHOT_BYTES;
+}
+
+static bool take_bans(struct batch *batch, struct banlist *bans)
+{
+	uint32_t slot = 0;
+
+	while (!is_full(batch) && (slot = banlist_next_dirty(bans, slot)) != BANLIST_NONE) {
+		const struct ban *ban = banlist_at(bans, slot);
+
+		if (ban) {
+			codec_put_ban(batch_begin(batch, BATCH_BANS, slot), ban);
+			batch_end(batch);
+		} else {
+			batch_remove(batch, BATCH_BANS, slot);
+		}
+		slot++;
+	}
+	return banlist_is_dirty(bans);
+}
+
+static void take_services(struct batch *batch, struct services *services)
+{
+	if (!services->changed)
+		return;
+	codec_put_services(batch_begin(batch, BATCH_META, META_SERVICES), services);
+	batch_end(batch);
+	services->changed = false;
+}
+
+static void take_counter(struct batch *batch, const struct counter_table *counters, uint32_t slot)
+{
+	struct table_record record;
+
+	if (!table_read(counters, slot, &record)) {
+		batch_remove(batch, BATCH_COUNTERS, slot);
+		return;
+	}
+	codec_put_counter(batch_begin(batch, BATCH_COUNTERS, slot), &record);
+	batch_end(batch);
+}
+
+static void take_charged(struct batch *batch, struct counter_table *counters, struct txn *txn)
+{
+	const struct txn_group *groups = txn_groups(txn);
+
+	for (unsigned i = 0; i < txn->groups; i++) {
+		uint32_t slot = groups[i].slot;
+
+		if (!table_is_alive(counters, slot, groups[i].birth) || !table_is_dirty(counters, slot))
+			continue;
+		table_unmark(counters, slot);
+		take_counter(batch, counters, slot);
+	}
+}
+
+static void take_transactions(struct batch *batch, struct ledger *ledger, struct clock_now now)
+{
+	uint32_t slot = 0;
+
+	while (!is_full(batch) && (slot = txn_next_dirty(ledger->txns, slot)) != TXN_NONE) {
+		struct txn *txn = txn_at(ledger->txns, slot);
+
+		if (txn) {
+			codec_put_transaction(batch_begin(batch, BATCH_TRANSACTIONS, slot), txn, now);
+			batch_end(batch);
+			take_charged(batch, ledger->counters, txn);
+		} else {
+			batch_remove(batch, BATCH_TRANSACTIONS, slot);
+		}
+		slot++;
+	}
+}
+
+static void take_counters(struct batch *batch, struct counter_table *counters)
+{
+	uint32_t slot = 0;
+
+	while (!is_full(batch) && (slot = table_next_dirty(counters, slot)) != TABLE_NONE)
+		take_counter(batch, counters, slot++);
+}
+
+bool snapshot_take(struct batch *batch, struct ledger *ledger, struct banlist *bans, bool bans_only,
+		   struct clock_now now)
+{
+	bool more = take_bans(batch, bans);
+
+	if (bans_only)
+		return more;
+	take_services(batch, &ledger->services);
+	take_transactions(batch, ledger, now);
+	take_counters(batch, ledger->counters);
+	return is_full(batch);
+}
+
+void snapshot_undo(const struct batch *batch, struct ledger *ledger, struct banlist *bans)
+{
+	struct batch_record record;
+	size_t at = 0;
+
+	while (batch_next(batch, &at, &record)) {
+		switch (record.db) {
+		case BATCH_COUNTERS:
+			table_mark(ledger->counters, record.key);
+			break;
+		case BATCH_TRANSACTIONS:
+			txn_mark_slot(ledger->txns, record.key);
+			break;
+		case BATCH_BANS:
+			banlist_mark(bans, record.key);
+			break;
+		case BATCH_META:
+			ledger->services.changed = true;
+			break;
+		case BATCH_DBS:
+			break;
+		}
+	}
+}

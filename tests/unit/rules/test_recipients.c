@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "tests/unit/rules/tenant.h"
+
+static void add_recipients(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "RCPT instance=1.2.3 client_port=9 recipient=r%u@remote.example", i);
+		ask_about(text);
+		transaction_add_recipient(transactions_get(fixture.transactions, fixture.request.transaction_id,
+							   fixture.now.mono_ms),
+					  fixture.request.recipient_hash);
+	}
+}
+
+Test(rule_recipients, counts_distinct_ones_at_rcpt_and_accepted_ones_later)
+{
+	fixture_start("rules: [{ name: per-message, check: recipients, limit: 3 }]\n");
+	add_recipients(3);
+	cr_expect_str_eq(answer("RCPT instance=1.2.3 client_port=9 recipient=r1@remote.example"), "next",
+			 "asked again");
+	cr_expect_str_eq(answer("RCPT instance=1.2.3 client_port=9 recipient=r3@remote.example"), "bad too_many");
+	cr_expect_str_eq(reply(), "452 4.5.3 too many recipients in one message");
+	cr_expect_str_eq(answer("RCPT instance=1.2.4 client_port=9 recipient=r3@remote.example"), "next");
+	cr_expect_str_eq(answer("DATA instance=1.2.3 client_port=9 recipient_count=3"), "next");
+	cr_expect_str_eq(answer("DATA instance=1.2.3 client_port=9 recipient_count=4"), "bad too_many");
+	cr_expect_str_eq(reply(), "550 5.5.3 too many recipients in one message");
+	cr_expect_str_eq(answer("END-OF-MESSAGE recipient_count=4"), "bad too_many");
+	cr_expect_str_eq(answer("VRFY recipient=x@remote.example"), "next");
+	cr_expect_str_eq(answer("MAIL sender=x@remote.example"), "next");
+	cr_expect(fixture.rule->ops->flags & RULE_NEVER_STRIKES);
+	fixture_stop();
+}
+
+Test(rule_recipients, first_match_wins)
+{
+	fixture_start(SITE "rules: [{ name: m, check: recipients, limits: ["
+			   "{ login: [\"boss@acme.example\"], limit: unlimited }, "
+			   "{ authenticated: yes, limit: 5 }, { limit: 2 }] }]\n");
+	cr_expect_str_eq(answer("DATA recipient_count=3"), "bad too_many");
+	cr_expect_str_eq(answer("DATA recipient_count=5 sasl_username=bob"), "next");
+	cr_expect_str_eq(answer("DATA recipient_count=6 sasl_username=bob"), "bad too_many");
+	cr_expect_str_eq(answer("DATA recipient_count=6000 sasl_username=boss"), "next");
+	fixture_stop();
+	cr_expect(strstr(fixture_errors("rules: [{ name: m, check: recipients }]\n"), "needs 'limits' or 'limit'"));
+	cr_expect(strstr(fixture_errors("rules: [{ name: m, check: recipients, limit: 200/1h }]\n"), "whole number"));
+}
