@@ -132,7 +132,7 @@ static bool needs_quotes(struct slice local)
  * whole route is read in a time that grows with its length only. */
 struct route {
 	struct slice local, domain;
-	bool quoted, no_at, no_bang, no_percent;
+	bool quoted, cracked, no_at, no_bang, no_percent;
 };
 
 static bool take_at(struct route *route)
@@ -163,9 +163,30 @@ static bool take_next(struct route *route)
 {
 	if (take_at(route))
 		return true;
-	if (route->quoted)
-		return take_percent(route) || take_bang(route);
-	return take_bang(route) || take_percent(route);
+	if (!route->quoted)
+		return take_bang(route) || take_percent(route);
+	if (take_percent(route))
+		return true;
+	/* The text goes through the parser once more, as it is: a quoted local part is quoted no longer. */
+	route->cracked = true;
+	return take_bang(route);
+}
+
+/* What that parser leaves of quotes and backslashes: nothing. It reads every domain too:
+ * MAIL FROM:<user@"\"example.com"> comes as user@"example.com and is delivered as from example.com. */
+static struct slice unquote(struct slice text, struct arena *arena)
+{
+	char *copy;
+	size_t len = 0;
+
+	if (text.len == 0 || (!memchr(text.data, '"', text.len) && !memchr(text.data, '\\', text.len)))
+		return text;
+	copy = arena_alloc(arena, text.len);
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] != '"' && text.data[i] != '\\')
+			copy[len++] = text.data[i];
+	}
+	return slice_make(copy, len);
 }
 
 static void read_route(struct mail_address *address, const struct site *site, struct arena *arena)
@@ -177,14 +198,14 @@ static void read_route(struct mail_address *address, const struct site *site, st
 	if (!has_domain && (route.quoted || !take_next(&route)))
 		route.domain = site_origin(site);
 	for (unsigned i = 0;; i++) {
-		set_domain(address, route.domain, site, arena);
+		set_domain(address, unquote(route.domain, arena), site, arena);
 		/* No domain at all is taken off as if it were a local one. */
 		if ((!address->domain_is_local && route.domain.len) || i == MAX_ROUTE ||
 		    !take_next(&route))
 			break;
 	}
-	address->local = route.local;
-	if (address->domain_is_local && route.local.len == 0)
+	address->local = route.cracked ? unquote(route.local, arena) : route.local;
+	if (address->domain_is_local && address->local.len == 0)
 		address->local = SLICE("MAILER-DAEMON");
 	finish(address, site, arena);
 }
@@ -203,8 +224,9 @@ static bool read_simple(struct mail_address *address, struct slice raw, const st
 	    !idn_labels_fit(domain) || domain.data[0] == '[')
 		return false;
 	is_local = site_domain_is_local(site, domain);
-	marks = site_local_part_marks(site, local);
-	if (is_local && (local.len == 0 || marks & SITE_MARK_ROUTE))
+	marks = site_marks(site, local);
+	if (is_local ? local.len == 0 || marks & SITE_MARK_ROUTE
+		     : site_marks(site, domain) & SITE_MARK_QUOTE)
 		return false;
 	address->kind = MAIL_ADDRESS_DOMAIN;
 	address->raw = raw;

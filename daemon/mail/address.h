@@ -10,8 +10,8 @@
  * allow_percent_hack and resolve_dequoted_address are on). Without `@`: `domain!user` (first `!`), else
  * `user%domain` (last `%`), else the origin. Before a *local* domain the local part is looked at again for `@`,
  * `!`, `%` in this order, until the domain is another's or nothing is left to read; before another's domain all
- * stays. A local part that SMTP has to quote is taken apart in the order `@`, `%`, `!`, and only after completion. No local
- * part before a local domain is MAILER-DAEMON.
+ * stays. A local part that SMTP has to quote is taken apart in the order `@`, `%`, `!`, and only after completion. Quotes and
+ * backslashes in a domain vanish. No local part before a local domain is MAILER-DAEMON.
  */
 #ifndef REEVE_DAEMON_MAIL_ADDRESS_H
 #define REEVE_DAEMON_MAIL_ADDRESS_H

@@ -27,7 +27,7 @@ struct log {
 	struct log_sink sink;
 	enum log_target target;
 	int fd;                  /* own descriptor; STDERR_FILENO if it could not be opened again */
-	bool is_socket;
+	bool is_socket, is_file;
 	bool is_journal;
 	int syslog_fd;           /* -1: not connected */
 	struct buf buffer;
@@ -52,10 +52,14 @@ static int priority_of(enum log_level level)
 static void open_stderr(struct log *log)
 {
 	struct stat status;
+	bool known = fstat(STDERR_FILENO, &status) == 0;
 
 	log->fd = STDERR_FILENO;
-	if (fstat(STDERR_FILENO, &status) == 0 && S_ISSOCK(status.st_mode)) {
+	if (known && S_ISSOCK(status.st_mode)) {
 		log->is_socket = true;
+	} else if (known && S_ISREG(status.st_mode)) {
+		/* Never blocks for a reader, and its offset is shared with whoever else writes there. */
+		log->is_file = true;
 	} else {
 		int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 
@@ -190,7 +194,7 @@ static ssize_t write_some(const struct log *log)
 		return send(log->fd, log->buffer.data, log->buffer.len,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	/* The shared descriptor may block: ask first, and write no more than a pipe surely takes. */
-	if (log->fd == STDERR_FILENO) {
+	if (log->fd == STDERR_FILENO && !log->is_file) {
 		if (poll(&ready, 1, 0) != 1)
 			return -1;
 		return write(log->fd, log->buffer.data,

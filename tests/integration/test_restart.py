@@ -225,18 +225,27 @@ class RefusesToStart(DaemonBench):
         self.assertRegex(text, r"rulez.*rules", "a suggestion for the misspelt key")
         self.assertFalse(can_connect(reeved.port))
 
-    def test_all_errors_that_only_a_rule_can_see(self):
-        """Replies that do not fit, patterns, conditions."""
-        reeved, code, text = self.start_with("""\
+    def errors_in_lines(self, text, lines):
+        """Refused with an error in each of these lines."""
+        reeved, code, output = self.start_with(text, complete=False)
+        self.assertEqual(code, 78, output)
+        for line in lines:
+            self.assertRegex(output, r"(?m)^%s:%d:\d+: " % (reeved.config, line))
+
+    BAD_FOR_A_RULE = """\
 rules:
   - { name: a, check: helo, names: [x], reply: "450 4.7.1 no refusal" }
   - { name: b, check: helo, names: [x], reply: "{nosuch}" }
   - { name: c, check: ban, match: { sender: ["@"] } }
-  - { name: d, check: ban, early: yes }
-""")
-        self.assertEqual(code, 78, text)
-        for line in (2, 3, 4, 5):
-            self.assertRegex(text, r"(?m)^%s:%d:\d+: " % (reeved.config, line))
+  - { name: d, check: rate, per: login, limits: [{ limit: 1/1h, sender: ["@"] }] }
+"""
+
+    def test_errors_that_only_a_rule_can_see(self):
+        """Replies that do not fit, patterns."""
+        self.errors_in_lines(self.BAD_FOR_A_RULE, (2, 3, 4, 5))
+
+    def test_errors_of_both_kinds_in_one_run(self):
+        self.errors_in_lines(self.BAD_FOR_A_RULE + "deadline: 3\nrulez: []\n", (2, 3, 4, 5, 6, 7))
 
     def test_other_bad_files(self):
         for name, text in {"no YAML": "rules: [", "an alias": "a: &x 1\nmode: *x\n", "a tab": "rules:\n\t- x\n",

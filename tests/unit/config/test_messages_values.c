@@ -122,7 +122,8 @@ static const struct message_case cases[] = {
 		"f:1:9: 'listen' needs an absolute path behind 'unix:', not 'relative'\n"},
 	{"listen_long",
 		"listen: "
-		"unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+		"unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
 		"f:1:9: the path of a unix socket has at most 107 bytes, not 121\n"},
 	{"control_inet", "control: inet:127.0.0.1:9000\n",
 		"f:1:10: 'control' needs unix:/path, for whoever reaches it commands Reeve, not 'inet:127.0.0.1:9000'\n"},

@@ -208,10 +208,10 @@ Test(table, pinned_counters_stay)
 	table_free(&table);
 }
 
-/* The buckets from the `first` of 61 on. */
-static void fill_buckets(struct counter_table *table, uint32_t slot, unsigned first, uint64_t amount)
+/* The first `count` of 61 buckets. */
+static void fill_buckets(struct counter_table *table, uint32_t slot, unsigned count, uint64_t amount)
 {
-	for (unsigned i = first; i < 61; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct window window;
 		uint64_t wall_ms = NOW_MS - (60 - i) * 60000;
 
@@ -236,10 +236,10 @@ Test(table, blocks_run_out_and_no_total_is_lost)
 		subject[0] = (char)('0' + i);
 		slots[i] = table_add(table, &counter, table_hash(table, counter.subject), 1, NOW_MS);
 		cr_assert_neq(slots[i], TABLE_NONE);
-		fill_buckets(table, slots[i], 60, 1000000);
+		fill_buckets(table, slots[i], 1, 1000000);
 	}
 	for (unsigned i = 0; i < MAX; i++)
-		fill_buckets(table, slots[i], 0, 1000000);
+		fill_buckets(table, slots[i], 61, 1000000);
 	cr_assert_eq(table->evictions, 0);
 	for (unsigned i = 0; i < MAX; i++)
 		cr_assert_eq(used(table, slots[i]), 62 * 1000000);
@@ -323,7 +323,7 @@ Test(table, comes_back_from_its_records)
 		snprintf(subject, sizeof(subject), "s%u", i);
 		add(table, subject, i + 1, 1000);
 	}
-	fill_buckets(table, find(table, "s7"), 0, 3);
+	fill_buckets(table, find(table, "s7"), 61, 3);
 	table_warn_once(table, find(table, "s7"), NOW_MS / 60000);
 	for (unsigned i = 100; i < 200; i++) {
 		char subject[32];
