@@ -132,7 +132,7 @@ static bool needs_quotes(struct slice local)
  * whole route is read in a time that grows with its length only. */
 struct route {
 	struct slice local, domain;
-	bool quoted, cracked, no_at, no_bang, no_percent;
+	bool quoted, cracked, squeezed, no_at, no_bang, no_percent;
 };
 
 static bool take_at(struct route *route)
@@ -159,31 +159,36 @@ static bool take_percent(struct route *route)
 	return false;
 }
 
+/* A quoted local part with a `!` goes through the parser once more and comes back without quotes; with
+ * nothing before the `!`, without blanks too. */
+static bool crack(struct route *route)
+{
+	if (!take_bang(route))
+		return false;
+	route->cracked = true;
+	route->squeezed |= route->domain.len == 0;
+	return true;
+}
+
 static bool take_next(struct route *route)
 {
 	if (take_at(route))
 		return true;
 	if (!route->quoted)
 		return take_bang(route) || take_percent(route);
-	if (take_percent(route))
-		return true;
-	/* The text goes through the parser once more, as it is: a quoted local part is quoted no longer. */
-	route->cracked = true;
-	return take_bang(route);
+	return take_percent(route) || crack(route);
 }
 
-/* What that parser leaves of quotes and backslashes: nothing. It reads every domain too:
+/* What the parser makes of a piece: quotes and backslashes vanish. It reads every domain too:
  * MAIL FROM:<user@"\"example.com"> comes as user@"example.com and is delivered as from example.com. */
-static struct slice unquote(struct slice text, struct arena *arena)
+static struct slice parsed(const struct route *route, struct slice text, struct arena *arena)
 {
-	char *copy;
+	const char *dropped = route->squeezed ? "\"\\ " : "\"\\";
+	char *copy = arena_alloc(arena, text.len);
 	size_t len = 0;
 
-	if (text.len == 0 || (!memchr(text.data, '"', text.len) && !memchr(text.data, '\\', text.len)))
-		return text;
-	copy = arena_alloc(arena, text.len);
 	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] != '"' && text.data[i] != '\\')
+		if (text.data[i] == '\0' || !strchr(dropped, text.data[i]))
 			copy[len++] = text.data[i];
 	}
 	return slice_make(copy, len);
@@ -198,13 +203,13 @@ static void read_route(struct mail_address *address, const struct site *site, st
 	if (!has_domain && (route.quoted || !take_next(&route)))
 		route.domain = site_origin(site);
 	for (unsigned i = 0;; i++) {
-		set_domain(address, unquote(route.domain, arena), site, arena);
+		set_domain(address, parsed(&route, route.domain, arena), site, arena);
 		/* No domain at all is taken off as if it were a local one. */
 		if ((!address->domain_is_local && route.domain.len) || i == MAX_ROUTE ||
 		    !take_next(&route))
 			break;
 	}
-	address->local = route.cracked ? unquote(route.local, arena) : route.local;
+	address->local = route.cracked ? parsed(&route, route.local, arena) : route.local;
 	if (address->domain_is_local && address->local.len == 0)
 		address->local = SLICE("MAILER-DAEMON");
 	finish(address, site, arena);
