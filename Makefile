@@ -2,7 +2,7 @@
 #
 # The one makefile of Reeve. Everything that is built lands under build/<profile>/.
 #
-#   make                    reeved and reevectl, release profile
+#   make                    reeved, release profile
 #   make run                installs what is missing, builds, runs reeved in the foreground with
 #                           its state under build/run/ (CONFIG=FILE for another configuration)
 #   make check              the tests; make ci adds lint and static analysis
@@ -347,7 +347,7 @@ install:
 	[ -e $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml ] || \
 		install -m 0644 config/reeve.yaml $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	sed 's|/usr/sbin/reeved|$(PREFIX)/sbin/reeved|; s|/usr/bin/reevectl|$(PREFIX)/bin/reevectl|' \
+	sed 's|/usr/sbin/reeved|$(PREFIX)/sbin/reeved|' \
 		packaging/systemd/reeved.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/reeved.service
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/reeved.service
 	install -m 0644 packaging/systemd/reeve.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/reeve.conf

@@ -58,21 +58,6 @@ bool buf_reserve(struct buf *buf, size_t bytes)
 	return bytes <= buf->cap - buf->len || grow(buf, bytes);
 }
 
-void buf_add(struct buf *buf, struct slice bytes)
-{
-	if (bytes.len == 0 || !buf_reserve(buf, bytes.len))
-		return;
-	memcpy(buf->data + buf->len, bytes.data, bytes.len);
-	buf->len += bytes.len;
-}
-
-void buf_add_char(struct buf *buf, char byte)
-{
-	if (!buf_reserve(buf, 1))
-		return;
-	buf->data[buf->len++] = byte;
-}
-
 /* Writes the digits so that they end before `end`; returns where they begin. */
 static char *digits_before(char *end, uint64_t value)
 {

@@ -27,8 +27,21 @@ void buf_release(struct buf *buf);
 /* Makes room for `bytes` more; false (and overflow) if the bound forbids it. */
 bool buf_reserve(struct buf *buf, size_t bytes);
 
-void buf_add(struct buf *buf, struct slice bytes);
-void buf_add_char(struct buf *buf, char byte);
+static inline void buf_add(struct buf *buf, struct slice bytes)
+{
+	if (bytes.len == 0 || (bytes.len > buf->cap - buf->len && !buf_reserve(buf, bytes.len)))
+		return;
+	memcpy(buf->data + buf->len, bytes.data, bytes.len);
+	buf->len += bytes.len;
+}
+
+static inline void buf_add_char(struct buf *buf, char byte)
+{
+	if (buf->len == buf->cap && !buf_reserve(buf, 1))
+		return;
+	buf->data[buf->len++] = byte;
+}
+
 void buf_add_u64(struct buf *buf, uint64_t value);
 void buf_add_i64(struct buf *buf, int64_t value);
 void buf_add_format(struct buf *buf, const char *format, ...)

@@ -5,6 +5,7 @@
  * looks it up in that length's part. Members are distinct once sealed.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/ip.h"
@@ -16,7 +17,15 @@ struct part {
 	uint8_t bits;
 };
 
+#define FEW 16
+
+struct words { /* one network as its bytes in two words of memory order */
+	uint64_t mask[2], net[2];
+	bool only_v6;
+};
+
 struct cidr_set {
+	struct words few[FEW]; /* the same networks, if there are no more */
 	struct cidr *networks;
 	size_t count, cap;
 	struct part parts[129]; /* shortest prefix first */
@@ -56,6 +65,22 @@ static int compare(const void *left, const void *right)
 	return memcmp(a->ip.bytes, b->ip.bytes, sizeof(a->ip.bytes));
 }
 
+/* ::/0 and its like hold no IPv4, though it is kept below them; an inner network may, so the scan goes on. */
+static void fill_few(struct cidr_set *set)
+{
+	for (size_t i = 0; i < set->count && set->count <= FEW; i++) {
+		const struct cidr *network = &set->networks[i];
+		struct words *words = &set->few[i];
+		uint8_t mask[16] = {0};
+
+		for (unsigned bit = 0; bit < network->bits; bit++)
+			mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+		memcpy(words->mask, mask, sizeof(mask));
+		memcpy(words->net, network->ip.bytes, sizeof(words->net));
+		words->only_v6 = network->bits < MAPPED_BITS;
+	}
+}
+
 void cidr_set_seal(struct cidr_set *set)
 {
 	size_t kept = 0;
@@ -76,6 +101,7 @@ void cidr_set_seal(struct cidr_set *set)
 		set->parts[set->part_count - 1].end = kept;
 	}
 	set->count = kept;
+	fill_few(set);
 }
 
 /* The first network of the part that is not below `ip`. */
@@ -103,11 +129,30 @@ static size_t find(const struct cidr_set *set, const struct part *part, const st
 	return lower_bound(set, part, &network.ip);
 }
 
+/* Most sets hold a handful of networks: then comparing words beats searching bytes. */
+static bool few_contain(const struct cidr_set *set, const struct ip *ip)
+{
+	uint64_t word[2];
+
+	memcpy(word, ip->bytes, sizeof(word));
+	for (size_t i = 0; i < set->count; i++) {
+		const struct words *words = &set->few[i];
+
+		if ((word[0] & words->mask[0]) == words->net[0] &&
+		    (word[1] & words->mask[1]) == words->net[1] &&
+		    !(words->only_v6 && ip_is_v4(ip)))
+			return true;
+	}
+	return false;
+}
+
 bool cidr_set_contains(const struct cidr_set *set, const struct ip *ip)
 {
 	if (!set)
 		return false;
 	assert(set->sealed);
+	if (set->count <= FEW)
+		return few_contain(set, ip);
 	for (size_t i = 0; i < set->part_count; i++) {
 		const struct part *part = &set->parts[i];
 		size_t at = find(set, part, ip);

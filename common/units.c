@@ -312,7 +312,9 @@ void units_format_window(struct buf *buf, uint64_t ms)
 
 		if (ms == 0 || ms % unit->factor != 0)
 			continue;
-		buf_add_format(buf, "%llu%s", (unsigned long long)(ms / unit->factor), unit->name);
+		/* Stands in every decision line: no printf here. */
+		buf_add_u64(buf, ms / unit->factor);
+		buf_add(buf, slice_of(unit->name));
 		return;
 	}
 	buf_add(buf, SLICE("0s"));

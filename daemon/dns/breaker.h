@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Decides when the resolver is dead: ten questions in a row, about different places, over
- * three seconds or more, got no answer of any kind. One real answer, NXDOMAIN included, says that it lives.
- * Pure; times are mono_ms. Private to dns.c.
+ * Decides when the resolver is dead: ten questions in a row, about different places, over three
+ * seconds or more, got no answer of any kind. One real answer, NXDOMAIN included, says that it
+ * lives. Pure; times are mono_ms. Private to dns.c.
  *
- * "Different places" because one zone whose servers are silent must not make a living resolver look
- * dead: names that end alike count once.
+ * "Different places" because one zone whose servers are silent must not make a living resolver
+ * look dead: names that end alike count once.
  */
 #ifndef REEVE_DAEMON_DNS_BREAKER_H
 #define REEVE_DAEMON_DNS_BREAKER_H
@@ -29,9 +29,12 @@ struct dns_breaker {
 /* `place`: dns_breaker_place() as a hash. */
 void dns_breaker_failure(struct dns_breaker *breaker, uint64_t place, uint64_t mono_ms);
 void dns_breaker_success(struct dns_breaker *breaker);
-/* Is it time to try one question on the dead resolver? true: the caller does, and the next is due later. */
-bool dns_breaker_probe(struct dns_breaker *breaker, uint64_t mono_ms) __attribute__((warn_unused_result));
-/* The end of a name that stands for where it is served: two labels; a name made of an address as a whole. */
+/* Is it time to try one question on the dead resolver? true: the caller does, and the next is
+ * due later. */
+bool dns_breaker_probe(struct dns_breaker *breaker, uint64_t mono_ms)
+	__attribute__((warn_unused_result));
+/* The end of a name that stands for where it is served: two labels; a name made of an address
+ * as a whole. */
 struct slice dns_breaker_place(struct slice name);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A chained hash table of fixed size and a list in order of use. The hash is the caller's, keyed and
- * kept in the entry. An entry, its answer and all names are one block of memory.
+ * A chained hash table of fixed size and a list in order of use. The hash is the caller's, keyed
+ * and kept in the entry. An entry, its answer and all names are one block of memory.
  */
 #include "daemon/dns/cache.h"
 
@@ -42,7 +42,8 @@ struct dns_entry *dns_entry_new(enum dns_type type, struct slice name, uint64_t 
 	struct dns_answer *copy = (struct dns_answer *)(void *)(entry + 1);
 	char *end = (char *)&copy->records[answer->count];
 
-	static_assert(sizeof(struct dns_entry) % alignof(struct dns_answer) == 0, "answer is aligned");
+	static_assert(
+		sizeof(struct dns_entry) % alignof(struct dns_answer) == 0, "answer is aligned");
 	copy->status = answer->status;
 	copy->count = answer->count;
 	for (unsigned i = 0; i < answer->count; i++) {
@@ -119,8 +120,9 @@ static struct dns_entry *find(struct dns_cache *cache, enum dns_type type, struc
 	struct dns_entry *entry = cache->buckets[hash & cache->mask];
 
 	for (; entry; entry = entry->next) {
-		if (entry->hash == hash && entry->type == (uint16_t)type && entry->name_len == name.len &&
-		    memcmp(entry->name, name.data, name.len) == 0)
+		if (entry->hash == hash && entry->type == (uint16_t)type &&
+			entry->name_len == name.len &&
+			memcmp(entry->name, name.data, name.len) == 0)
 			return entry;
 	}
 	return NULL;

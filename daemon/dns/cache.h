@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Answers by (type, name), for as long as their TTL says. Bounded by number and by bytes (DNS_CACHE_ENTRY_BYTES
- * an entry on average); the least recently used leaves first.
+ * Answers by (type, name), for as long as their TTL says. Bounded by number and by bytes
+ * (DNS_CACHE_ENTRY_BYTES an entry on average); the least recently used leaves first.
  *
  * An entry is counted by reference: one is the cache's, one each asker's. It is never changed once
  * it is made, so that an answer stays what it was for the one who got it. Private to dns.c.

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The service: questions become flights, flights become entries of the cache, and entries are what
- * queries hold. The cache and the breaker are files of their own; what the network says is read by wire.c.
+ * queries hold. The cache and the breaker are files of their own; what the network says is read by
+ * wire.c.
  *
- * A flight belongs to this file from the backend's ask() to its dns_flight_done(), however long that takes: it is never
- * freed before, so a backend may keep its address. When its time is over its waiters get UNKNOWN and it
- * stays in the table, overdue and without waiters. The late answer then fills the cache; the same question, asked
- * again meanwhile, joins it and gives it a new deadline. So there are never more than max_in_flight
- * questions at the backend. When the service goes first the flight forgets it (`dns` is NULL).
+ * A flight belongs to this file from the backend's ask() to its dns_flight_done(), however long
+ * that takes: it is never freed before, so a backend may keep its address. When its time is over
+ * its waiters get UNKNOWN and it stays in the table, overdue and without waiters. The late answer
+ * then fills the cache; the same question, asked again meanwhile, joins it and gives it a new
+ * deadline. So there are never more than max_in_flight questions at the backend. When the service
+ * goes first the flight forgets it (`dns` is NULL).
  *
  * Invariants: a query with `flight` is in that flight's list of waiters; one with `entry` has a
- * reference to it; none has both. A flight in `active` has a deadline not before that of the one in front of it.
+ * reference to it; none has both. A flight in `active` has a deadline not before that of the one
+ * in front of it.
  */
 #include "daemon/dns/dns.h"
 
@@ -75,8 +78,10 @@ static uint64_t question_hash(const struct dns *dns, enum dns_type type, struct 
 	return hash64(&dns->options.hash_key, name) + type * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Lower case, labels of 1 to 63 letters, digits, `-` and `_`. Nothing else may go to c-ares, which reads escapes. */
-static bool normalise(const struct dns *dns, struct question *question, char lower[static NAME_MAX_BYTES])
+/* Lower case, labels of 1 to 63 letters, digits, `-` and `_`. Nothing else may go to c-ares,
+ * which reads escapes. */
+static bool normalise(
+	const struct dns *dns, struct question *question, char lower[static NAME_MAX_BYTES])
 {
 	size_t label = 0;
 
@@ -226,9 +231,10 @@ static void note_failure(struct dns *dns, struct dns_flight *flight)
 	dns_breaker_failure(&dns->breaker, hash64(&dns->options.hash_key, place), dns->now.mono_ms);
 }
 
-/* `silent`: no message came. A message that says nothing of use still came from a living resolver. */
-static void finish_flight(struct dns *dns, struct dns_flight *flight, const struct dns_answer *answer,
-			  uint64_t ttl_ms, bool silent)
+/* `silent`: no message came. A message that says nothing of use still came from a living
+ * resolver. */
+static void finish_flight(struct dns *dns, struct dns_flight *flight,
+	const struct dns_answer *answer, uint64_t ttl_ms, bool silent)
 {
 	bool overdue = is_overdue(flight);
 
@@ -259,8 +265,8 @@ void dns_flight_done(struct dns_flight *flight, enum dns_status status, const ui
 		return;
 	}
 	if (message)
-		answer = wire_read(slice_make(flight->name, flight->name_len), flight->type, message,
-				   len, &dns->arena, &ttl_ms);
+		answer = wire_read(slice_make(flight->name, flight->name_len), flight->type,
+			message, len, &dns->arena, &ttl_ms);
 	finish_flight(dns, flight, answer, ttl_ms, !message);
 	arena_reset(&dns->arena);
 }
@@ -323,7 +329,8 @@ static const struct dns_answer *ask_flight(struct dns *dns, struct dns_query *qu
 		query->waiter = waiter;
 		return NULL;
 	}
-	/* Without waiter as yet: a backend that answers at once must not wake from inside this call. */
+	/* Without waiter as yet: a backend that answers at once must not wake from inside this
+	 * call. */
 	query->waiter = NULL;
 	send_flight(dns, flight);
 	query->waiter = waiter;
@@ -341,7 +348,8 @@ static struct dns_entry *look_up(struct dns *dns, const struct question *questio
 	return entry;
 }
 
-static const struct dns_answer *hit(struct dns *dns, struct dns_query *query, struct dns_entry *entry)
+static const struct dns_answer *hit(
+	struct dns *dns, struct dns_query *query, struct dns_entry *entry)
 {
 	dns->cache_hits++;
 	give_answer(query, entry, entry->answer);

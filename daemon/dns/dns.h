@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Names and addresses from the DNS: a cache by TTL, equal questions asked once, at most
- * 1,000 in flight, a bound on the total time, and a breaker for a dead resolver. Time-out,
- * SERVFAIL, REFUSED and nonsense are UNKNOWN, never absent.
+ * Names and addresses from the DNS: a cache by TTL, equal questions asked once, at most 1,000 in
+ * flight, a bound on the total time, and a breaker for a dead resolver. Time-out, SERVFAIL,
+ * REFUSED and nonsense are UNKNOWN, never absent.
  *
- * dns_ask() is a question asked again: it gives NULL while the answer is not there, and the
- * answer (cached or late, on the same path) when it is called again after the wake. The
- * query lives in the caller's memory and holds its own reference to the answer until
- * dns_cancel(), which is silent, may be called in any state, and lets the shared flight
- * go on for the cache.
+ * dns_ask() is a question asked again: it gives NULL while the answer is not there, and the answer
+ * (cached or late, on the same path) when it is called again after the wake. The query lives in
+ * the caller's memory and holds its own reference to the answer until dns_cancel(), which is
+ * silent, may be called in any state, and lets the shared flight go on for the cache.
  *
- * While the breaker is open what is not cached is DEAD at once. One question a second still goes out, for nobody:
- * the asker has DEAD all the same, and its answer, when there is one, closes the breaker.
+ * While the breaker is open what is not cached is DEAD at once. One question a second still goes
+ * out, for nobody: the asker has DEAD all the same, and its answer, when there is one, closes the
+ * breaker.
  */
 #ifndef REEVE_DAEMON_DNS_DNS_H
 #define REEVE_DAEMON_DNS_DNS_H
@@ -38,7 +38,8 @@ enum dns_status {
 struct dns_record {
 	struct ip ip;              /* A, AAAA */
 	uint16_t preference;       /* MX */
-	struct slice name;         /* MX, PTR: lower case, no trailing dot; "" is the root (null MX, RFC 7505) */
+	struct slice
+		name; /* MX, PTR: lower case, no trailing dot; "" is the root (null MX, RFC 7505) */
 };
 
 struct dns_answer {
@@ -60,8 +61,8 @@ struct dns_query {
 	bool started;
 };
 
-/* NULL: not there yet, `waiter` will be woken. `name` as text: a domain in A-label form, at most 253 bytes (longer or
- * malformed: DNS_NODATA is not claimed, the answer is DNS_UNKNOWN). */
+/* NULL: not there yet, `waiter` will be woken. `name` as text: a domain in A-label form, at
+ * most 253 bytes (longer or malformed: DNS_NODATA is not claimed, the answer is DNS_UNKNOWN). */
 const struct dns_answer *dns_ask(struct dns *dns, struct dns_query *query, enum dns_type type,
 				 struct slice name, struct waiter *waiter);
 /* PTR of an address: the name below in-addr.arpa or ip6.arpa is made here. */
@@ -71,8 +72,8 @@ void dns_cancel(struct dns_query *query);
 
 /* --- below: for whoever owns the service (daemon.c, tests) --- */
 
-/* What asks the network. `ask` starts one question; exactly one dns_flight_done() follows for it, later or
- * from inside `ask`. */
+/* What asks the network. `ask` starts one question; exactly one dns_flight_done() follows for
+ * it, later or from inside `ask`. */
 struct dns_backend {
 	void (*ask)(struct dns_backend *backend, struct dns_flight *flight, enum dns_type type,
 		    struct slice name);
@@ -91,12 +92,12 @@ struct dns *dns_new(const struct dns_options *options, struct dns_backend *backe
 void dns_free(struct dns **dns);
 /* The loop tells the time before anything else of a turn. */
 void dns_set_now(struct dns *dns, struct clock_now now);
-/* Ends overdue flights, ages the cache, tries a dead resolver once a second; returns the next mono_ms at
- * which it wants to be called, 0: none. */
+/* Ends overdue flights, ages the cache, tries a dead resolver once a second; returns the next
+ * mono_ms at which it wants to be called, 0: none. */
 uint64_t dns_expire(struct dns *dns);
 
-/* From the backend: a raw answer message (RFC 1035), or NULL with `status` UNKNOWN. A message decides by itself
- * (rcode, records, SOA for the negative TTL). */
+/* From the backend: a raw answer message (RFC 1035), or NULL with `status` UNKNOWN. A message
+ * decides by itself (rcode, records, SOA for the negative TTL). */
 void dns_flight_done(struct dns_flight *flight, enum dns_status status, const uint8_t *message,
 		     size_t len);
 /* The same with a ready answer and TTL: for fakes. `answer` is copied. */

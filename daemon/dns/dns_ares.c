@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * c-ares on libuv: a poll handle for each of its sockets and one coarse timer while questions are out.
+ * c-ares on libuv: a poll handle for each of its sockets and one coarse timer while questions are
+ * out.
  *
- * Channels. Questions go to the current channel. When resolv.conf has changed or the channel has asked
- * enough, a new one takes over; the old one is retired and destroyed when its last question has ended.
- * c-ares 1.18 can neither read its configuration again nor change its source port while it is busy.
+ * Channels. Questions go to the current channel. When resolv.conf has changed or the channel has
+ * asked enough, a new one takes over; the old one is retired and destroyed when its last question
+ * has ended. c-ares 1.18 can neither read its configuration again nor change its source port while
+ * it is busy.
  *
- * Sockets. c-ares closes a socket right after it has said so, and the number may be another socket's at
- * once, while a poll handle may be closed neither in its own callback nor, later, over a number that is
- * somebody else's by then (libuv would take that one's events away). So the handle watches a
- * duplicate, which is ours: it is stopped at once, and closed with its descriptor in the next turn.
+ * Sockets. c-ares closes a socket right after it has said so, and the number may be another
+ * socket's at once, while a poll handle may be closed neither in its own callback nor, later, over
+ * a number that is somebody else's by then (libuv would take that one's events away). So the
+ * handle watches a duplicate, which is ours: it is stopped at once, and closed with its descriptor
+ * in the next turn.
  *
- * Callbacks. c-ares calls back from inside ares_query(), for that question and also for others that
- * were on the same socket. The first is passed on at once, which the backend's contract allows; the others
- * are kept for the next turn, so that nobody is woken from inside a question of his own.
+ * Callbacks. c-ares calls back from inside ares_query(), for that question and also for others
+ * that were on the same socket. The first is passed on at once, which the backend's contract
+ * allows; the others are kept for the next turn, so that nobody is woken from inside a question of
+ * his own.
  *
  * An answer is handed on as a message only if it says NOERROR or NXDOMAIN; all else is no answer.
  */
@@ -85,7 +89,8 @@ struct dns_ares {
 	unsigned open_handles;
 	struct channel *current;
 	struct list retired, stopped, late;
-	const struct question *asking; /* ares_query() is running for it; it may have ended in there */
+	const struct question
+		*asking; /* ares_query() is running for it; it may have ended in there */
 	char *servers;                 /* NULL: the system's */
 	char *resolv_conf;
 	uint64_t checked_ms;           /* resolv.conf, by the loop's time; 0: not yet */
@@ -126,7 +131,8 @@ static void close_stopped(struct dns_ares *ares)
 	struct list *node;
 
 	while ((node = list_pop(&ares->stopped)) != NULL)
-		uv_close((uv_handle_t *)&LIST_ENTRY(node, struct watch, node)->poll, on_watch_closed);
+		uv_close((uv_handle_t *)&LIST_ENTRY(node, struct watch, node)->poll,
+			on_watch_closed);
 }
 
 /* ---- sockets ---- */
@@ -153,14 +159,16 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	/* An error of the socket is c-ares' to find: it reads, and fails. */
 	ares_process_fd(watch->channel->handle, readable ? watch->fd : ARES_SOCKET_BAD,
 			writable ? watch->fd : ARES_SOCKET_BAD);
-	/* libuv stops a handle that failed; if c-ares still wants the socket it is watched again. */
+	/* libuv stops a handle that failed; if c-ares still wants the socket it is watched
+	 * again. */
 	if (!watch->stopped && !uv_is_active((uv_handle_t *)poll))
 		uv_poll_start(poll, watch->events, on_poll);
 }
 
 static struct watch *watch_find(struct channel *channel, ares_socket_t fd)
 {
-	for (struct list *node = channel->sockets.next; node != &channel->sockets; node = node->next) {
+	for (struct list *node = channel->sockets.next; node != &channel->sockets;
+		node = node->next) {
 		struct watch *watch = LIST_ENTRY(node, struct watch, node);
 
 		if (watch->fd == fd)
@@ -255,7 +263,8 @@ static int init_handle(struct dns_ares *ares, struct channel *channel)
 	given |= ARES_OPT_UDP_MAX_QUERIES;
 #endif
 #if ARES_VERSION >= 0x011700
-	/* It knows nothing of the SOA's TTL; there is one cache, in dns.c. (Off by default before 1.31.) */
+	/* It knows nothing of the SOA's TTL; there is one cache, in dns.c. (Off by default
+	 * before 1.31.) */
 	options.qcache_max_ttl = 0;
 	given |= ARES_OPT_QUERY_CACHE;
 #endif
@@ -323,7 +332,8 @@ static bool too_many_retired(const struct dns_ares *ares)
 {
 	unsigned count = 0;
 
-	for (const struct list *node = ares->retired.next; node != &ares->retired; node = node->next)
+	for (const struct list *node = ares->retired.next; node != &ares->retired;
+		node = node->next)
 		count++;
 	return count >= MAX_RETIRED;
 }
@@ -411,8 +421,9 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *messag
 {
 	struct question *question = arg;
 	struct dns_ares *ares = question->channel->ares;
-	bool answered = is_answer(message, len) &&
-			(status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND);
+	bool answered =
+		is_answer(message, len) &&
+		(status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND);
 
 	(void)timeouts;
 	question->channel->outstanding--;
@@ -500,7 +511,8 @@ struct dns_ares *dns_ares_new(struct uv_loop_s *loop, const struct dns_ares_opti
 	ares->backend.ask = ask;
 	ares->loop = loop;
 	ares->servers = join_servers(&options->servers);
-	ares->resolv_conf = mem_dup(slice_of(options->resolv_conf ? options->resolv_conf : RESOLV_CONF));
+	ares->resolv_conf =
+		mem_dup(slice_of(options->resolv_conf ? options->resolv_conf : RESOLV_CONF));
 	ares->timeout_ms = to_int(options->timeout_ms);
 	ares->tries = to_int(options->tries);
 	list_init(&ares->retired);

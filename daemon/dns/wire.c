@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The message reader. It goes twice over a message: first over every record of every section,
- * to see that the counts and lengths are true and to find the SOA; then, for each step of the CNAME chain, over
- * the answer section for the records of one owner.
+ * The message reader. It goes twice over a message: first over every record of every section, to
+ * see that the counts and lengths are true and to find the SOA; then, for each step of the CNAME
+ * chain, over the answer section for the records of one owner.
  *
- * Names are expanded to lower-case wire form (length bytes and all) and compared in it: in text form a
- * label that holds a dot would look like two. Compression pointers must lead to before
- * the piece of name that holds them, so that no loop is possible.
+ * Names are expanded to lower-case wire form (length bytes and all) and compared in it: in text
+ * form a label that holds a dot would look like two. Compression pointers must lead to before the
+ * piece of name that holds them, so that no loop is possible.
  */
 #include "daemon/dns/wire.h"
 
@@ -17,7 +17,8 @@
 #define TYPE_SOA 6
 #define TYPE_OPT 41
 
-/* Answer records that are looked at: more of one name say nothing new, and a hostile message stays cheap. */
+/* Answer records that are looked at: more of one name say nothing new, and a hostile message
+ * stays cheap. */
 #define MAX_LOOKED_AT 256
 
 struct reader {
@@ -99,7 +100,8 @@ static uint8_t lower(uint8_t byte)
 
 static bool is_host_byte(uint8_t byte)
 {
-	return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
+	return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+	       byte == '_';
 }
 
 static void skip_name(struct reader *reader)
@@ -277,14 +279,16 @@ static bool read_header(struct reader *reader, struct header *ret)
 	return !reader->bad;
 }
 
-/* An answer (QR) to a standard query, whole (no TC), with exactly one question, and that is ours. */
+/* An answer (QR) to a standard query, whole (no TC), with exactly one question, and that is
+ * ours. */
 static bool read_question(struct reader *reader, const struct header *header,
 			  const struct wire_name *asked, enum dns_type type)
 {
 	struct wire_name name;
 	size_t name_at = reader->at;
 
-	if ((header->flags & 0x8000) == 0 || (header->flags & 0x7a00) != 0 || header->questions != 1)
+	if ((header->flags & 0x8000) == 0 || (header->flags & 0x7a00) != 0 ||
+		header->questions != 1)
 		return false;
 	skip_name(reader);
 	if (read_u16(reader) != type || read_u16(reader) != CLASS_IN || reader->bad)
@@ -303,8 +307,8 @@ static struct ip ip_of_bytes(const uint8_t *bytes, size_t len)
 }
 
 /* The name in a record's data, which must end where the data ends. */
-static bool read_target(const struct reader *reader, const struct resource *resource, size_t skipped,
-			struct wire_name *ret)
+static bool read_target(const struct reader *reader, const struct resource *resource,
+	size_t skipped, struct wire_name *ret)
 {
 	struct reader data = { reader->message, resource->data_at + resource->data_len,
 			       resource->data_at + skipped, false };
@@ -367,7 +371,8 @@ static bool take_record(const struct reader *reader, const struct resource *reso
 
 enum step { STEP_BAD, STEP_END, STEP_ALIAS };
 
-/* All that the answer section says of `owner`: records of the type, else an alias, which becomes the owner. */
+/* All that the answer section says of `owner`: records of the type, else an alias, which
+ * becomes the owner. */
 static enum step read_owner(struct reader reader, unsigned answers, enum dns_type type,
 			    struct wire_name *owner, struct arena *arena, struct result *result)
 {
@@ -419,7 +424,8 @@ static enum dns_status decide(const struct header *header, const struct scan *sc
 		return DNS_NXDOMAIN;
 	if (scan->soa)
 		return DNS_NODATA;
-	/* Name servers without a SOA are a referral (RFC 2308 2.2); answers that lead nowhere say nothing. */
+	/* Name servers without a SOA are a referral (RFC 2308 2.2); answers that lead nowhere
+	 * say nothing. */
 	return scan->ns || header->answers ? DNS_UNKNOWN : DNS_NODATA;
 }
 

@@ -17,7 +17,7 @@ size_t ruleset_checks(const struct config_check *const **ret_checks)
 	static const struct config_check *checks[MAX_CHECKS];
 	size_t count = 0;
 
-	while (rules_table[count] && count < MAX_CHECKS) {
+	while (count < MAX_CHECKS && rules_table[count]) {
 		__atomic_store_n(&checks[count], rules_table[count]->check, __ATOMIC_RELAXED);
 		count++;
 	}

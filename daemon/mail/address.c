@@ -159,14 +159,50 @@ static bool take_percent(struct route *route)
 	return false;
 }
 
+/* The first `!` that does not stand in quotes; text.len: there is none. */
+static size_t find_bare_bang(struct slice text)
+{
+	bool in_quotes = false;
+	size_t i;
+
+	for (i = 0; i < text.len && (in_quotes || text.data[i] != '!'); i++) {
+		if (text.data[i] == '"')
+			in_quotes = !in_quotes;
+		else if (text.data[i] == '\\')
+			i++;
+	}
+	return i < text.len ? i : text.len;
+}
+
+/* In quotes from its first byte to its last (or never ended): such a string is opened in turn. */
+static bool is_one_string(struct slice text)
+{
+	const char *end;
+
+	if (text.data[0] != '"')
+		return false;
+	end = memchr(text.data + 1, '"', text.len - 1);
+	return !end || end + 1 == text.data + text.len;
+}
+
 /* A quoted local part with a `!` goes through the parser once more and comes back without quotes; with
  * nothing before the `!`, without blanks too. */
 static bool crack(struct route *route)
 {
-	if (!take_bang(route))
+	size_t at;
+
+	if (route->no_bang || !memchr(route->local.data, '!', route->local.len))
 		return false;
 	route->cracked = true;
-	route->squeezed |= route->domain.len == 0;
+	if (is_one_string(route->local))
+		route->local = slice_from(route->local, 1);
+	at = find_bare_bang(route->local);
+	route->no_bang = at == route->local.len;
+	if (route->no_bang)
+		return false;
+	route->domain = slice_first(route->local, at);
+	route->local = slice_from(route->local, at + 1);
+	route->squeezed |= at == 0;
 	return true;
 }
 
@@ -203,16 +239,24 @@ static void read_route(struct mail_address *address, const struct site *site, st
 	if (!has_domain && (route.quoted || !take_next(&route)))
 		route.domain = site_origin(site);
 	for (unsigned i = 0;; i++) {
-		set_domain(address, parsed(&route, route.domain, arena), site, arena);
+		struct slice domain = parsed(&route, route.domain, arena);
+
+		set_domain(address, domain, site, arena);
+		if (i == 0)
+			address->written_local = address->domain_is_local;
 		/* No domain at all is taken off as if it were a local one. */
-		if ((!address->domain_is_local && route.domain.len) || i == MAX_ROUTE ||
-		    !take_next(&route))
+		if ((!address->domain_is_local && domain.len) || i == MAX_ROUTE || !take_next(&route))
 			break;
 	}
 	address->local = route.cracked ? parsed(&route, route.local, arena) : route.local;
 	if (address->domain_is_local && address->local.len == 0)
 		address->local = SLICE("MAILER-DAEMON");
 	finish(address, site, arena);
+}
+
+static bool has_quotes(struct slice text)
+{
+	return memchr(text.data, '"', text.len) || memchr(text.data, '\\', text.len);
 }
 
 /* false: not as simple as that, and nothing was touched. */
@@ -229,9 +273,8 @@ static bool read_simple(struct mail_address *address, struct slice raw, const st
 	    !idn_labels_fit(domain) || domain.data[0] == '[')
 		return false;
 	is_local = site_domain_is_local(site, domain);
-	marks = site_marks(site, local);
-	if (is_local ? local.len == 0 || marks & SITE_MARK_ROUTE
-		     : site_marks(site, domain) & SITE_MARK_QUOTE)
+	marks = site_local_part_marks(site, local);
+	if (is_local ? local.len == 0 || marks & SITE_MARK_ROUTE : has_quotes(domain))
 		return false;
 	address->kind = MAIL_ADDRESS_DOMAIN;
 	address->raw = raw;
@@ -239,7 +282,7 @@ static bool read_simple(struct mail_address *address, struct slice raw, const st
 	address->domain = domain;
 	address->folded = address->subject = folded;
 	address->ip = (struct ip){ { 0 } };
-	address->domain_is_local = is_local;
+	address->domain_is_local = address->written_local = is_local;
 	if (marks & SITE_MARK_DELIMITER)
 		set_subject(address, site, arena);
 	return true;
@@ -283,5 +326,6 @@ void mail_login_read(struct mail_address *ret, struct slice text, const struct s
 	}
 	slice_split_last(text, '@', &ret->local, &domain);
 	set_domain(ret, domain, site, arena);
+	ret->written_local = ret->domain_is_local;
 	finish(ret, site, arena);
 }

@@ -208,7 +208,6 @@ static void read_lines(struct site *site, struct strmap *map, const struct confi
 static void set_marks(struct site *site, struct slice delimiters)
 {
 	site->marks['!'] = site->marks['%'] = site->marks['@'] = SITE_MARK_ROUTE;
-	site->marks['"'] = site->marks['\\'] = SITE_MARK_QUOTE;
 	for (size_t i = 0; i < delimiters.len; i++)
 		site->marks[(unsigned char)delimiters.data[i]] |= SITE_MARK_DELIMITER;
 }
@@ -281,12 +280,12 @@ size_t site_find_delimiter(const struct site *site, struct slice text)
 	return i;
 }
 
-unsigned site_marks(const struct site *site, struct slice text)
+unsigned site_local_part_marks(const struct site *site, struct slice local)
 {
 	unsigned marks = 0;
 
-	for (size_t i = 0; i < text.len; i++)
-		marks |= site->marks[(unsigned char)text.data[i]];
+	for (size_t i = 0; i < local.len; i++)
+		marks |= site->marks[(unsigned char)local.data[i]];
 	return marks;
 }
 

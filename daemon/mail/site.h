@@ -24,11 +24,10 @@ bool site_has_domains(const struct site *site);
 bool site_is_delimiter(const struct site *site, char byte);
 /* Where the first delimiter is; text.len: nowhere. */
 size_t site_find_delimiter(const struct site *site, struct slice text);
-/* All that the bytes of an address may mean, in one pass: bits of these. */
-unsigned site_marks(const struct site *site, struct slice text);
+/* All that the bytes of a local part may mean, in one pass: bits of these. */
+unsigned site_local_part_marks(const struct site *site, struct slice local);
 #define SITE_MARK_DELIMITER 1u
 #define SITE_MARK_ROUTE 2u         /* `!`, `%` or `@` */
-#define SITE_MARK_QUOTE 4u         /* `"` or a backslash */
 
 /* `domain` normalised (see idn.h). */
 bool site_domain_is_local(const struct site *site, struct slice domain);

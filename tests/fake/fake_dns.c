@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Entries, and questions that are out, in two lists. Everything asked for stays in the first list as an entry, so that
- * questions can be counted by name.
+ * Entries, and questions that are out, in two lists. Everything asked for stays in the first list
+ * as an entry, so that questions can be counted by name.
  */
 #include "tests/fake/fake_dns.h"
 
@@ -76,7 +76,8 @@ static void answer_free(struct dns_answer *answer)
 }
 
 /* NULL: does not parse. */
-static struct dns_answer *answer_new(enum dns_type type, enum dns_status status, struct slice records)
+static struct dns_answer *answer_new(
+	enum dns_type type, enum dns_status status, struct slice records)
 {
 	struct dns_answer *answer = mem_zalloc(sizeof(*answer) +
 					       DNS_MAX_ANSWERS * sizeof(answer->records[0]));
@@ -129,8 +130,9 @@ static struct entry *find_or_add(struct fake_dns *fake, enum dns_type type, stru
 	return entry;
 }
 
-bool fake_dns_set(struct fake_dns *fake, enum dns_type type, struct slice name, enum dns_status status,
-		  struct slice records, uint64_t ttl_ms, uint64_t delay_ms, bool silent)
+bool fake_dns_set(struct fake_dns *fake, enum dns_type type, struct slice name,
+	enum dns_status status, struct slice records, uint64_t ttl_ms, uint64_t delay_ms,
+	bool silent)
 {
 	struct dns_answer *answer = answer_new(type, status, records);
 	struct entry *entry;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A DNS message from anyone. The first byte chooses the type; the name that was asked for is the message's own
- * question where that is plain text, so that the fuzzer gets past it, else "a.test".
+ * A DNS message from anyone. The first byte chooses the type; the name that was asked for is the
+ * message's own question where that is plain text, so that the fuzzer gets past it, else "a.test".
  */
 #include "daemon/dns/wire.h"
 
@@ -39,7 +39,8 @@ static void check_name(struct slice name)
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.data[i];
 
-		require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.');
+		require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+			c == '.');
 		require(c != '.' || (i > 0 && i + 1 < name.len && name.data[i - 1] != '.'));
 	}
 }
@@ -57,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	type = types[data[0] & 3];
 	arena_init(&arena, 512);
-	answer = wire_read(own_question(data + 1, size - 1, text), type, data + 1, size - 1, &arena, &ttl_ms);
+	answer = wire_read(
+		own_question(data + 1, size - 1, text), type, data + 1, size - 1, &arena, &ttl_ms);
 	require(answer->status != DNS_DEAD);
 	require((answer->count > 0) == (answer->status == DNS_FOUND));
 	require(answer->count <= DNS_MAX_ANSWERS);

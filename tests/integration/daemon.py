@@ -87,7 +87,8 @@ dns:
         try:
             wait_for(lambda: "reeved answers:\n" + self.child.text(), self._answers, 10)
         except BaseException:
-            self.stop()
+            self.child.end()
+            self.child = None
             raise
         return self
 
@@ -162,15 +163,22 @@ dns:
         self.child.signal(signal.SIGHUP)
 
     def stop(self):
-        if self.child:
-            self.child.end()
-            self._earlier += self.child.text()
-            self.child = None
+        """Ends it whatever it does. A daemon that has ended by itself, or that a sanitizer complains of, fails the test."""
+        if not self.child:
+            return
+        alone = not self.child.running()
+        self.child.end()
+        self._earlier += self.child.text()
+        self.child = None
+        if alone or re.search(r"Sanitizer|runtime error:", self._earlier):
+            raise AssertionError("reeved ended by itself, or badly:\n" + self._earlier[-6000:])
 
     def close(self):
-        self.stop()
-        if self._own:
-            self._own.close()
+        try:
+            self.stop()
+        finally:
+            if self._own:
+                self._own.close()
 
     def __enter__(self):
         return self.start()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The message builder. It remembers where the running record's length goes in the bytes in front of its
- * data, so one record at a time.
+ * The message builder. It remembers where the running record's length goes in the bytes in front
+ * of its data, so one record at a time.
  */
 #include "tests/unit/dns/message.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Builds DNS messages for tests, good ones and, byte by byte, bad ones. Counts in the header grow with
- * what is added; a test may overwrite any byte afterwards.
+ * Builds DNS messages for tests, good ones and, byte by byte, bad ones. Counts in the header grow
+ * with what is added; a test may overwrite any byte afterwards.
  */
 #ifndef REEVE_TESTS_UNIT_DNS_MESSAGE_H
 #define REEVE_TESTS_UNIT_DNS_MESSAGE_H
@@ -13,8 +13,16 @@
 
 enum message_section { MESSAGE_ANSWER = 6, MESSAGE_AUTHORITY = 8, MESSAGE_ADDITIONAL = 10 };
 
-enum { TYPE_A = 1, TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_AAAA = 28,
-       TYPE_OPT = 41 };
+enum {
+	TYPE_A = 1,
+	TYPE_NS = 2,
+	TYPE_CNAME = 5,
+	TYPE_SOA = 6,
+	TYPE_PTR = 12,
+	TYPE_MX = 15,
+	TYPE_AAAA = 28,
+	TYPE_OPT = 41
+};
 
 struct message {
 	uint8_t bytes[MESSAGE_BYTES];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * First labels: nx, nodata, servfail, refused, formerr, notimp, silent, empty (an empty datagram, then the
- * answer), emptyonly, wrongid, wrongname, wrongtype, garbage, cut; second (answers when asked again); tc (cut
- * by UDP, whole by TCP), tcdead (TCP is closed), tchang (TCP is silent). Anything else is answered well, by type.
+ * First labels: nx, nodata, servfail, refused, formerr, notimp, silent, empty (an empty datagram,
+ * then the answer), emptyonly, wrongid, wrongname, wrongtype, garbage, cut; second (answers when
+ * asked again); tc (cut by UDP, whole by TCP), tcdead (TCP is closed), tchang (TCP is silent).
+ * Anything else is answered well, by type.
  */
 #include "tests/unit/dns/server.h"
 
@@ -75,7 +76,8 @@ static void put_answer(struct message *m, const struct question *question)
 	}
 }
 
-static void put_negative(struct message *m, const struct question *question, unsigned rcode, uint32_t soa_s)
+static void put_negative(
+	struct message *m, const struct question *question, unsigned rcode, uint32_t soa_s)
 {
 	message_start(m, question->name, question->type, rcode);
 	if (soa_s)
@@ -101,7 +103,8 @@ static bool put_misdeed(struct message *m, const struct question *question)
 		put_garbage(m);
 	} else if (begins(question, "cut")) {
 		m->len -= 3;
-	} else if (begins(question, "tc") || begins(question, "tcdead") || begins(question, "tchang")) {
+	} else if (begins(question, "tc") || begins(question, "tcdead") ||
+		   begins(question, "tchang")) {
 		if (!question->tcp) {
 			message_start(m, question->name, question->type, 0);
 			m->bytes[2] |= 0x02;

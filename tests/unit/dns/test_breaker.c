@@ -79,5 +79,6 @@ Test(dns_breaker, names_of_one_place)
 	cr_assert(slice_is(dns_breaker_place(SLICE("a.b.example.org")), "example.org"));
 	cr_assert(slice_is(dns_breaker_place(SLICE("example.org")), "example.org"));
 	cr_assert(slice_is(dns_breaker_place(SLICE("localhost")), "localhost"));
-	cr_assert(slice_is(dns_breaker_place(SLICE("1.2.0.192.in-addr.arpa")), "1.2.0.192.in-addr.arpa"));
+	cr_assert(slice_is(
+		dns_breaker_place(SLICE("1.2.0.192.in-addr.arpa")), "1.2.0.192.in-addr.arpa"));
 }

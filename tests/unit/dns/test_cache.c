@@ -16,7 +16,8 @@ static uint64_t hash_of(const char *name)
 static void put(const char *name, enum dns_status status, uint64_t expires_ms)
 {
 	struct dns_answer answer = { .status = status };
-	struct dns_entry *entry = dns_entry_new(DNS_A, slice_of(name), hash_of(name), &answer, expires_ms);
+	struct dns_entry *entry =
+		dns_entry_new(DNS_A, slice_of(name), hash_of(name), &answer, expires_ms);
 
 	dns_cache_put(&cache, entry);
 	dns_entry_unref(&entry);
@@ -24,7 +25,8 @@ static void put(const char *name, enum dns_status status, uint64_t expires_ms)
 
 static const struct dns_answer *get(const char *name, uint64_t now_ms)
 {
-	struct dns_entry *entry = dns_cache_get(&cache, DNS_A, slice_of(name), hash_of(name), now_ms);
+	struct dns_entry *entry =
+		dns_cache_get(&cache, DNS_A, slice_of(name), hash_of(name), now_ms);
 
 	return entry ? entry->answer : NULL;
 }
@@ -79,7 +81,8 @@ Test(dns_cache, the_least_recently_used_leaves)
 Test(dns_cache, a_reference_outlives_the_cache)
 {
 	struct dns_answer answer = { .status = DNS_NXDOMAIN };
-	struct dns_entry *entry = dns_entry_new(DNS_A, SLICE("a.test"), hash_of("a.test"), &answer, 5);
+	struct dns_entry *entry =
+		dns_entry_new(DNS_A, SLICE("a.test"), hash_of("a.test"), &answer, 5);
 
 	dns_cache_init(&cache, 0);
 	dns_cache_put(&cache, entry);
@@ -91,7 +94,8 @@ Test(dns_cache, a_reference_outlives_the_cache)
 
 Test(dns_cache, big_answers_are_bounded_by_bytes)
 {
-	static const char long_name[] = "a-very-long-name-that-somebody-made-to-fill-our-memory-with.example.org";
+	static const char long_name[] =
+		"a-very-long-name-that-somebody-made-to-fill-our-memory-with.example.org";
 	struct dns_answer *answer = calloc(1, sizeof(*answer) + 16 * sizeof(struct dns_record));
 	char name[64];
 

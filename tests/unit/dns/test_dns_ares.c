@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * c-ares on a real loop against a real server on loopback. Every test ends with a loop that closes clean and with as
- * many descriptors as it began with.
+ * c-ares on a real loop against a real server on loopback. Every test ends with a loop that closes
+ * clean and with as many descriptors as it began with.
  */
 #include "daemon/dns/dns_ares.h"
 
@@ -63,8 +63,10 @@ static void on_timer(uv_timer_t *handle)
 
 static void start_with(const struct dns_ares_options *options)
 {
-	struct dns_options dns_options = { .cache_entries = 5000, .total_ms = TOTAL_MS, .hash_key = { 1, 2 },
-					   .max_in_flight = 1000 };
+	struct dns_options dns_options = {.cache_entries = 5000,
+		.total_ms = TOTAL_MS,
+		.hash_key = {1, 2},
+		.max_in_flight = 1000};
 	const char *why = "";
 
 	uv_loop_init(&loop);
@@ -218,8 +220,17 @@ Test(dns_ares, absent_with_the_ttl_of_the_soa)
 Test(dns_ares, what_is_no_answer_is_unknown)
 {
 	static const char *const names[] = {
-		"servfail.test", "refused.test", "formerr.test", "notimp.test", "silent.test", "emptyonly.test",
-		"wrongid.test", "wrongname.test", "wrongtype.test", "garbage.test", "cut.test",
+		"servfail.test",
+		"refused.test",
+		"formerr.test",
+		"notimp.test",
+		"silent.test",
+		"emptyonly.test",
+		"wrongid.test",
+		"wrongname.test",
+		"wrongtype.test",
+		"garbage.test",
+		"cut.test",
 	};
 
 	start_server();
@@ -286,6 +297,17 @@ Test(dns_ares, a_refused_port)
 	stop();
 }
 
+/* The socket's error is the answer: no try is waited for. */
+Test(dns_ares, a_refused_port_is_noticed_at_once)
+{
+	struct slice items[1] = { SLICE("127.0.0.1:1") };
+
+	start_with(&(struct dns_ares_options){ .servers = { .items = items, .count = 1 },
+					       .timeout_ms = 60000, .tries = 2 });
+	cr_assert_eq(status_of("a.test"), DNS_UNKNOWN);
+	stop();
+}
+
 Test(dns_ares, closing_ends_what_was_kept_for_later)
 {
 	struct asker askers[100] = { { .woken = false } };
@@ -334,7 +356,8 @@ Test(dns_ares, a_server_by_ipv6)
 Test(dns_ares, a_server_that_is_no_address)
 {
 	struct slice items[1] = { SLICE("resolver") };
-	struct dns_ares_options options = { .servers = { .items = items, .count = 1 }, .timeout_ms = 1, .tries = 1 };
+	struct dns_ares_options options = {
+		.servers = {.items = items, .count = 1}, .timeout_ms = 1, .tries = 1};
 	const char *why = NULL;
 
 	uv_loop_init(&loop);
@@ -456,7 +479,8 @@ Test(dns_ares, resolv_conf_is_followed)
 		cr_skip_test("port 53 cannot be had");
 	}
 	dprintf(fd, "nameserver 127.77.66.54\n");
-	start_with(&(struct dns_ares_options){ .timeout_ms = TRY_MS, .tries = TRIES, .resolv_conf = path });
+	start_with(&(struct dns_ares_options){
+		.timeout_ms = TRY_MS, .tries = TRIES, .resolv_conf = path});
 	close(fd);
 	fd = open(path, O_WRONLY | O_TRUNC);
 	dprintf(fd, "# a comment, so that the size differs\nnameserver 127.77.66.55\n");

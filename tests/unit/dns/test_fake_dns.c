@@ -20,7 +20,7 @@ static void advance(uint64_t ms)
 
 static void setup(void)
 {
-	struct dns_options options = { .cache_entries = 100, .total_ms = 1500, .max_in_flight = 100 };
+	struct dns_options options = {.cache_entries = 100, .total_ms = 1500, .max_in_flight = 100};
 
 	fake = fake_dns_new();
 	dns = dns_new(&options, fake_dns_backend(fake));
@@ -40,7 +40,8 @@ TestSuite(fake_dns, .init = setup, .fini = teardown);
 static void set(enum dns_type type, const char *name, enum dns_status status, const char *records,
 		uint64_t delay_ms, bool silent)
 {
-	cr_assert(fake_dns_set(fake, type, slice_of(name), status, slice_of(records), 60000, delay_ms, silent));
+	cr_assert(fake_dns_set(
+		fake, type, slice_of(name), status, slice_of(records), 60000, delay_ms, silent));
 }
 
 Test(fake_dns, answers_from_the_table_and_counts)
@@ -110,13 +111,15 @@ Test(fake_dns, records_that_do_not_parse)
 	static const struct {
 		enum dns_type type;
 		const char *records;
-	} bad[] = { { DNS_A, "" }, { DNS_A, "2001:db8::1" }, { DNS_A, "192.0.2.1," }, { DNS_AAAA, "192.0.2.1" },
-		    { DNS_MX, "mx.a.test" }, { DNS_MX, "70000 mx.a.test" }, { DNS_MX, "10 " }, { DNS_PTR, "" } };
+	} bad[] = {{DNS_A, ""}, {DNS_A, "2001:db8::1"}, {DNS_A, "192.0.2.1,"},
+		{DNS_AAAA, "192.0.2.1"}, {DNS_MX, "mx.a.test"}, {DNS_MX, "70000 mx.a.test"},
+		{DNS_MX, "10 "}, {DNS_PTR, ""}};
 	enum dns_type type;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		cr_assert(!fake_dns_set(fake, bad[i].type, SLICE("a.test"), DNS_FOUND, slice_of(bad[i].records),
-					0, 0, false), "%s", bad[i].records);
+		cr_assert(!fake_dns_set(fake, bad[i].type, SLICE("a.test"), DNS_FOUND,
+				  slice_of(bad[i].records), 0, 0, false),
+			"%s", bad[i].records);
 	set(DNS_MX, "null.test", DNS_FOUND, "0 .", 0, false);
 	set(DNS_AAAA, "a.test", DNS_FOUND, "2001:db8::1", 0, false);
 	cr_assert(fake_dns_type_of(SLICE("aaaa"), &type));

@@ -119,8 +119,8 @@ Test(wire, a_name_of_nobody_is_no_ptr)
 
 Test(wire, odd_characters_drop_the_record_only)
 {
-	static const char *const odd[] = { "a b.test", "a%s.test", "a\n.test", "\xff.test", "a*.test",
-					   "\"a\".test", "a\\b.test", "a/b.test", "a\x01.test" };
+	static const char *const odd[] = {"a b.test", "a%s.test", "a\n.test", "\xff.test",
+		"a*.test", "\"a\".test", "a\\b.test", "a/b.test", "a\x01.test"};
 	const struct dns_answer *answer;
 
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
