@@ -207,6 +207,7 @@ static void give_to_waiters(struct dns *dns, struct dns_flight *flight,
 			give_answer(query, NULL, &answer_dead);
 		else
 			give_answer(query, entry, entry->answer);
+		waiter_forget(query->waiter);
 		waiter_wake(query->waiter);
 	}
 	dns_entry_unref(&entry);
@@ -309,6 +310,16 @@ static const struct dns_answer *ask_dead(struct dns *dns, struct dns_query *quer
 	return query->answer = &answer_dead;
 }
 
+/* Who is woken, and expects to be as long as the answer is out. */
+static void set_waiter(struct dns_query *query, struct waiter *waiter)
+{
+	if (query->flight) {
+		waiter_forget(query->waiter);
+		waiter_expect(waiter);
+	}
+	query->waiter = waiter;
+}
+
 static const struct dns_answer *ask_flight(struct dns *dns, struct dns_query *query,
 					   const struct question *question, struct waiter *waiter)
 {
@@ -326,14 +337,14 @@ static const struct dns_answer *ask_flight(struct dns *dns, struct dns_query *qu
 	query->flight = flight;
 	list_append(&flight->waiters, &query->node);
 	if (!new) {
-		query->waiter = waiter;
+		set_waiter(query, waiter);
 		return NULL;
 	}
 	/* Without waiter as yet: a backend that answers at once must not wake from inside this
 	 * call. */
 	query->waiter = NULL;
 	send_flight(dns, flight);
-	query->waiter = waiter;
+	set_waiter(query, waiter);
 	return query->answer;
 }
 
@@ -380,7 +391,7 @@ const struct dns_answer *dns_ask(struct dns *dns, struct dns_query *query, enum 
 	struct dns_entry *entry;
 
 	if (query->started) {
-		query->waiter = waiter;
+		set_waiter(query, waiter);
 		return query->answer;
 	}
 	query->started = true;
@@ -422,7 +433,7 @@ const struct dns_answer *dns_ask_ptr(struct dns *dns, struct dns_query *query, c
 	char *end = name;
 
 	if (query->started) {
-		query->waiter = waiter;
+		set_waiter(query, waiter);
 		return query->answer;
 	}
 	if (ip_is_v4(ip)) {
@@ -445,6 +456,8 @@ void dns_cancel(struct dns_query *query)
 {
 	if (!query->started)
 		return;
+	if (query->flight)
+		waiter_forget(query->waiter);
 	list_remove(&query->node);
 	dns_entry_unref(&query->entry);
 	*query = (struct dns_query){ .started = false };

@@ -33,7 +33,7 @@ struct log {
 	struct buf buffer;
 	struct clock_now now;
 	uint64_t time_wall_s;    /* second that time_text shows */
-	char time_text[24];
+	char time_text[40];
 	size_t time_len;
 	uint64_t dropped, dropped_told;
 };
@@ -103,9 +103,11 @@ static bool write_syslog(struct log *log, enum log_level level, struct slice lin
 	return false;
 }
 
-static void add_time(struct log *log)
+/* The head of a line is the same for all of a millisecond: it is made once. */
+static void set_time_text(struct log *log)
 {
 	uint64_t second = log->now.wall_ms / 1000;
+	unsigned ms = (unsigned)(log->now.wall_ms % 1000);
 
 	if (second != log->time_wall_s || log->time_len == 0) {
 		time_t seconds = (time_t)second;
@@ -113,12 +115,19 @@ static void add_time(struct log *log)
 
 		gmtime_r(&seconds, &parts);
 		log->time_len = strftime(log->time_text, sizeof(log->time_text),
-					 "%Y-%m-%dT%H:%M:%S", &parts);
+					 "time=%Y-%m-%dT%H:%M:%S.", &parts);
 		log->time_wall_s = second;
 	}
-	buf_add(&log->buffer, SLICE("time="));
-	buf_add(&log->buffer, slice_make(log->time_text, log->time_len));
-	buf_add_format(&log->buffer, ".%03uZ level=", (unsigned)(log->now.wall_ms % 1000));
+	log->time_text[log->time_len] = (char)('0' + ms / 100);
+	log->time_text[log->time_len + 1] = (char)('0' + ms / 10 % 10);
+	log->time_text[log->time_len + 2] = (char)('0' + ms % 10);
+	log->time_text[log->time_len + 3] = 'Z';
+}
+
+static void add_time(struct log *log)
+{
+	buf_add(&log->buffer, slice_make(log->time_text, log->time_len + 4));
+	buf_add(&log->buffer, SLICE(" level="));
 }
 
 static void write_stderr(struct log *log, enum log_level level, struct slice line)
@@ -161,6 +170,7 @@ struct log *log_new(enum log_target target, enum log_level level)
 	log->syslog_fd = -1;
 	open_stderr(log);
 	buf_init(&log->buffer, BUFFER_BYTES);
+	set_time_text(log);
 	log_configure(log, target, level);
 	return log;
 }
@@ -179,6 +189,7 @@ struct log_sink *log_sink(struct log *log)
 void log_set_now(struct log *log, struct clock_now now)
 {
 	log->now = now;
+	set_time_text(log);
 }
 
 uint64_t log_dropped(const struct log *log)
