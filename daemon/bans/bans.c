@@ -39,8 +39,7 @@ struct bans {
 	struct strikes *addresses, *logins;
 	struct traffic traffic;         /* everybody's */
 	struct brake brake;
-	struct ip last_ip;              /* that is_protected() was asked about */
-	bool last_known, last_protected;
+	struct protect_memo memo;
 };
 
 struct bans *bans_new(struct hash_key key, struct bans_sink *sink)
@@ -86,17 +85,6 @@ static void tell(const struct bans *bans, enum bans_event_kind kind, const struc
 bool bans_is_protected(const struct bans *bans, const struct ip *ip)
 {
 	return protect_has_ip(bans->config, ip);
-}
-
-/* One request asks about its client several times. */
-static bool is_protected(struct bans *bans, const struct ip *ip)
-{
-	if (!bans->last_known || !ip_equal(&bans->last_ip, ip)) {
-		bans->last_ip = *ip;
-		bans->last_protected = protect_has_ip(bans->config, ip);
-		bans->last_known = true;
-	}
-	return bans->last_protected;
 }
 
 /* ---- configuration */
@@ -166,7 +154,7 @@ void bans_configure(struct bans *bans, struct config *config, struct clock_now n
 	struct config *old = bans->config;
 
 	bans->config = config_ref(config);
-	bans->last_known = false;
+	bans->memo.known = false;
 	config_unref(&old);
 	bans->mode = config->bans.mode;
 	if (bans->mode == CONFIG_ENFORCE && config->mode != CONFIG_ENFORCE)
@@ -322,7 +310,7 @@ static struct strikes_entry *watched(struct bans *bans, const struct ip *ip, str
 {
 	struct cidr unit;
 
-	if (bans->mode == CONFIG_OFF || is_protected(bans, ip))
+	if (bans->mode == CONFIG_OFF || protect_remembers(&bans->memo, bans->config, ip))
 		return NULL;
 	unit = unit_of(bans, ip);
 	return strikes_get(bans->addresses, &unit.ip, now.mono_ms);

@@ -24,6 +24,16 @@ bool protect_has_ip(const struct config *config, const struct ip *ip)
 	       cidr_set_contains(config->bans.never, ip);
 }
 
+bool protect_remembers(struct protect_memo *memo, const struct config *config, const struct ip *ip)
+{
+	if (!memo->known || !ip_equal(&memo->ip, ip)) {
+		memo->ip = *ip;
+		memo->is_protected = protect_has_ip(config, ip);
+		memo->known = true;
+	}
+	return memo->is_protected;
+}
+
 bool protect_overlaps(const struct config *config, const struct cidr *network)
 {
 	if (!config)

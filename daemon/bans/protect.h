@@ -15,4 +15,13 @@ bool protect_overlaps(const struct config *config, const struct cidr *network);
 /* Wider than /16 (IPv4) or /32 (IPv6). */
 bool protect_is_too_wide(const struct cidr *network);
 
+/* The last answer of protect_has_ip(): one request asks about its client several times. Zeroed at first, and
+ * `known` cleared when the configuration changes. */
+struct protect_memo {
+	struct ip ip;
+	bool known, is_protected;
+};
+
+bool protect_remembers(struct protect_memo *memo, const struct config *config, const struct ip *ip);
+
 #endif

@@ -153,6 +153,7 @@ static void submit_settle(struct ticket *ticket, struct clock_now now)
 		.service = request->service,
 		.recipient_count = request->recipient_count,
 		.asked = request->recipients_before,
+		.recipient = request->recipient_count == 1 ? request->recipient_hash : 0,
 		.size_bytes = request->size_bytes,
 		.end_of_message = request->state == POLICY_STATE_END_OF_MESSAGE,
 	};

@@ -145,14 +145,9 @@ static bool can_be_given(const struct ticket *ticket, const struct rule *rule,
 static const struct reply_template *reply_for(const struct ticket *ticket, const struct rule *rule,
 					      const struct rule_finding *finding)
 {
-	const struct reply_template *reply = rule->replies[finding->reply];
+	const struct reply_template *plain = rule->plain[finding->reply];
 
-	if (rule->plain && !ticket->request.authenticated && reply &&
-	    (reply_template_uses(reply, REPLY_VAR_USED) ||
-	     reply_template_uses(reply, REPLY_VAR_LIMIT) ||
-	     reply_template_uses(reply, REPLY_VAR_RETRY)))
-		return rule->plain;
-	return reply;
+	return plain && !ticket->request.authenticated ? plain : rule->replies[finding->reply];
 }
 
 static void decide(struct ticket *ticket, const struct rule *rule, enum verdict_kind kind,
@@ -258,7 +253,8 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 		}
 		switch (step(ticket, i, final)) {
 		case AFTER_WAIT:
-			return TICKET_SLEEP;
+			return ticket->waiter.expected || ticket->ready ? TICKET_SLEEP
+									: TICKET_STUCK;
 		case AFTER_REFUSED:
 			ticket->phase = TICKET_FINISH;
 			return TICKET_GO_ON;

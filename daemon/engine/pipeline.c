@@ -13,7 +13,7 @@
 
 #include "common/alloc.h"
 
-#define LOG_LINE_BYTES 4096
+#define LOG_LINE_BYTES 16384        /* ten values of 512 bytes once escaped, 64 counters */
 #define REPLY_BUFFER_BYTES (REPLY_BYTES + 16)
 #define SPARE_FOR_ANSWER_MS 200     /* between the looking rules' last call, the store's time-out and the deadline */
 #define MIN_LOOK_MS 50
@@ -197,12 +197,18 @@ static void run_ticket(struct ticket *ticket, struct clock_now now)
 	while (ticket->phase != TICKET_FINISH) {
 		if (++ticket->steps > PIPELINE_MAX_STEPS) {
 			give_up(ticket, "step_overrun");
-			break;
+			continue;
 		}
-		if (run_phase(ticket, now) == TICKET_SLEEP) {
+		switch (run_phase(ticket, now)) {
+		case TICKET_SLEEP:
 			wait_for(ticket, ticket->phase == TICKET_LOOK ? ticket->look_until_mono_ms
 								      : ticket->answer_by_mono_ms);
 			return;
+		case TICKET_STUCK:
+			give_up(ticket, "wait_for_nothing");
+			break;
+		case TICKET_GO_ON:
+			break;
 		}
 	}
 	finish_run(ticket, now);

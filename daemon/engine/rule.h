@@ -120,7 +120,7 @@ struct rule {
 	struct match **match, **except;
 	size_t match_count, except_count;
 	struct reply_template *replies[RULE_MAX_REPLIES];
-	struct reply_template *plain;       /* instead of a reply that shows counters, to strangers; NULL: none does */
+	struct reply_template *plain[RULE_MAX_REPLIES]; /* to strangers, where the reply shows counters; else NULL */
 	struct reply_template *error;       /* RULE_UNKNOWN with on_error: defer, where the check has no reply for it */
 	bool refuses;                       /* its action is reject, defer or disconnect: a rate rule is a gate */
 	void *data;                         /* configure's */

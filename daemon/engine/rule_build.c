@@ -6,6 +6,7 @@
  */
 #include "daemon/engine/rule_build.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "common/alloc.h"
@@ -86,68 +87,134 @@ static bool shows_counters(const struct reply_template *reply)
 	       reply_template_uses(reply, REPLY_VAR_RETRY);
 }
 
-static struct reply_template *compile(struct slice text, enum reply_kind kind, unsigned code,
-				      const char *enhanced, struct config_pos pos,
-				      struct config_errors *errors)
+/* NULL: `*ret_why` says why not. */
+static struct reply_template *try_compile(struct slice text, enum reply_kind kind, unsigned code,
+					  const char *enhanced, const char **ret_why)
 {
 	char own_class[16];
-	const char *why = NULL;
-	struct reply_template *reply;
 
 	/* 5.7.1 under a 4xx code becomes 4.7.1, as Postfix would force it. */
 	snprintf(own_class, sizeof(own_class), "%s", enhanced && *enhanced ? enhanced : "5.7.1");
 	if (code)
 		own_class[0] = (char)('0' + code / 100);
-	reply = reply_template_new(text, kind, code, own_class, &why);
+	return reply_template_new(text, kind, code, own_class, ret_why);
+}
+
+static struct reply_template *compile(struct slice text, enum reply_kind kind, unsigned code,
+				      const char *enhanced, struct config_pos pos,
+				      struct config_errors *errors)
+{
+	const char *why = NULL;
+	struct reply_template *reply = try_compile(text, kind, code, enhanced, &why);
+
 	if (!reply)
 		config_error(errors, pos, "'reply': %s", why);
 	return reply;
 }
 
-static struct reply_template *build_reply(struct rule *rule, const struct rule_reply *from,
-					  struct config_errors *errors)
+static enum reply_kind kind_of(const struct rule *rule, const struct rule_reply *from)
 {
-	const struct config_rule *config = rule->config;
-	enum reply_kind kind;
-	struct slice text = slice_of(from->text);
-
-	if (from->on_error)
-		return compile(text, from->kind, from->code, from->enhanced, config->pos, errors);
-	kind = action_kind(rule->action, config->temporary, from->kind);
-	if (config->reply.len)
-		text = config->reply;
-	else if (kind == REPLY_MARK && from->kind != REPLY_MARK)
-		text = SLICE("X-Reeve: {rule}");
-	return compile(text, kind, default_code(kind, from->code), from->enhanced,
-		       config->reply.len ? config->reply_pos : config->pos, errors);
+	return from->on_error ? from->kind
+			      : action_kind(rule->action, rule->config->temporary, from->kind);
 }
 
-/* Counters are no business of strangers (they could probe the limit): a text without them. */
+static struct reply_template *build_default(struct rule *rule, const struct rule_reply *from,
+					    struct config_errors *errors)
+{
+	enum reply_kind kind = kind_of(rule, from);
+	struct slice text = slice_of(from->text);
+	unsigned code = from->on_error ? from->code : default_code(kind, from->code);
+
+	if (kind == REPLY_MARK && from->kind != REPLY_MARK)
+		text = SLICE("X-Reeve: {rule}");
+	return compile(text, kind, code, from->enhanced, rule->config->pos, errors);
+}
+
+static bool is_digits(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	}
+	return text.len > 0;
+}
+
+/* The text without the code and the enhanced code at its front. */
+static struct slice without_codes(struct slice text)
+{
+	struct slice word, rest;
+
+	text = slice_trim(text);
+	if (slice_split(text, ' ', &word, &rest) && word.len == 3 && is_digits(word))
+		text = slice_trim(rest);
+	if (slice_split(text, ' ', &word, &rest) && word.len >= 5 && word.data[1] == '.' &&
+	    is_digits(slice_first(word, 1)) && is_digits(slice_from(word, word.len - 1)))
+		text = slice_trim(rest);
+	return text;
+}
+
+/*
+ * The postmaster's text for every reply of the check. Some checks answer with a 4xx here and a 5xx there
+ * (`recipients` at RCPT and at DATA): a code in the text holds for those of its class, the others keep their
+ * own. It must fit one of them.
+ */
+static void build_given(struct rule *rule, struct config_errors *errors)
+{
+	const struct config_rule *config = rule->config;
+	const char *why = NULL, *first_why = NULL;
+	bool fits = false;
+
+	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
+		const struct rule_reply *from = &rule->ops->replies[i];
+		enum reply_kind kind = kind_of(rule, from);
+		unsigned code = default_code(kind, from->code);
+
+		if (from->on_error)
+			continue;
+		rule->replies[i] = try_compile(config->reply, kind, code, from->enhanced, &why);
+		if (rule->replies[i]) {
+			fits = true;
+			continue;
+		}
+		if (!first_why)
+			first_why = why;
+		rule->replies[i] = try_compile(without_codes(config->reply), kind, code,
+					       from->enhanced, &why);
+	}
+	if (!fits && first_why)
+		config_error(errors, config->reply_pos, "'reply': %s", first_why);
+}
+
+static struct slice plain_text(enum reply_kind kind)
+{
+	return kind == REPLY_DEFER || kind == REPLY_DISCONNECT_TEMPORARY
+		       ? SLICE("too much mail for now, try again later")
+		       : SLICE("too much mail");
+}
+
+/* Counters are no business of strangers, who could probe the limit: a refusal without them. What does not refuse
+ * (a mark, a hold) they do not see. */
 static void build_plain(struct rule *rule, struct config_errors *errors)
 {
 	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
 		const struct reply_template *reply = rule->replies[i];
-		enum reply_kind kind;
+		enum reply_kind kind = reply ? reply_template_kind(reply) : REPLY_NONE;
 
-		if (rule->plain || !reply || !shows_counters(reply))
-			continue;
-		kind = reply_template_kind(reply);
-		if (!kind_refuses(kind) && kind != REPLY_HOLD && kind != REPLY_DISCARD)
-			continue;
-		rule->plain = compile(SLICE("too much mail for now, try again later"), kind,
-				      reply_template_code(reply), rule->ops->replies[i].enhanced,
-				      rule->config->pos, errors);
+		if (reply && shows_counters(reply) && kind_refuses(kind))
+			rule->plain[i] = compile(plain_text(kind), kind, reply_template_code(reply),
+						 rule->ops->replies[i].enhanced, rule->config->pos,
+						 errors);
 	}
 }
 
 static void build_replies(struct rule *rule, struct config_errors *errors)
 {
-	for (unsigned i = 0; i < rule->ops->reply_count && i < RULE_MAX_REPLIES; i++) {
-		size_t before = config_errors_count(errors);
-
-		rule->replies[i] = build_reply(rule, &rule->ops->replies[i], errors);
-		if (config_errors_count(errors) > before && rule->config->reply.len)
-			break; /* the same text would be wrong for each */
+	assert(rule->ops->reply_count <= RULE_MAX_REPLIES);
+	if (rule->config->reply.len)
+		build_given(rule, errors);
+	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
+		if (rule->ops->replies[i].on_error || !rule->config->reply.len)
+			rule->replies[i] = build_default(rule, &rule->ops->replies[i], errors);
 	}
 	rule->error = compile(SLICE("temporary failure, try again later"), REPLY_DEFER, 451,
 			      "4.3.0", rule->config->pos, errors);
@@ -222,9 +289,10 @@ void rule_release(struct rule *rule)
 		rule->ops->release(rule->data);
 	release_matches(rule->match, rule->match_count);
 	release_matches(rule->except, rule->except_count);
-	for (unsigned i = 0; i < RULE_MAX_REPLIES; i++)
+	for (unsigned i = 0; i < RULE_MAX_REPLIES; i++) {
 		reply_template_free(&rule->replies[i]);
-	reply_template_free(&rule->plain);
+		reply_template_free(&rule->plain[i]);
+	}
 	reply_template_free(&rule->error);
 	memset(rule, 0, sizeof(*rule));
 }

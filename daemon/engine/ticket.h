@@ -59,7 +59,11 @@ struct pipeline {
 };
 
 /* What running a phase leads to. */
-enum ticket_turn { TICKET_GO_ON, TICKET_SLEEP };
+enum ticket_turn {
+	TICKET_GO_ON,
+	TICKET_SLEEP,
+	TICKET_STUCK        /* would sleep, but nothing is out that could wake it: our bug */
+};
 
 /* look.c */
 void look_ask_all(struct ticket *ticket);

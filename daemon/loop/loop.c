@@ -78,18 +78,22 @@ static void set_deadline(struct loop *loop, uint64_t mono_ms)
 	uv_timer_start(&loop->deadline, on_deadline, delay_ms, 0);
 }
 
-static void run_turn(struct loop *loop)
+static struct clock_now run_turn(struct loop *loop)
 {
 	struct clock_now now = loop_refresh(loop);
-	uint64_t next_ms = loop->hooks.expire(loop->hooks.arg, now);
 
+	(void)loop->hooks.expire(loop->hooks.arg, now);
 	loop->hooks.turn(loop->hooks.arg, now);
-	set_deadline(loop, next_ms);
+	return now;
 }
 
+/* The last thing before the loop sleeps, so the deadline is asked for after the turn, which may have begun waits. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-	run_turn(prepare->data);
+	struct loop *loop = prepare->data;
+	struct clock_now now = run_turn(loop);
+
+	set_deadline(loop, loop->hooks.expire(loop->hooks.arg, now));
 }
 
 static void on_check(uv_check_t *check)

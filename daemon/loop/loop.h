@@ -17,7 +17,8 @@ struct loop;
 
 struct loop_hooks {
 	void (*turn)(void *arg, struct clock_now now);
-	/* Returns the next mono_ms at which something is overdue, 0: nothing. */
+	/* Returns the next mono_ms at which something is overdue, 0: nothing. Called before `turn`, and once more
+	 * before the loop sleeps. */
 	uint64_t (*expire)(void *arg, struct clock_now now);
 	void (*tick)(void *arg, struct clock_now now);
 	void (*signal)(void *arg, int signum, struct clock_now now);

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -49,6 +51,17 @@ static int priority_of(enum log_level level)
 	return priorities[level];
 }
 
+/* $JOURNAL_STREAM says which descriptor the journal reads, since it is inherited by what has its standard error
+ * elsewhere (systemd.exec(5)). */
+static bool is_journals(const struct stat *status)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[48];
+
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)status->st_dev, (uintmax_t)status->st_ino);
+	return stream && strcmp(stream, own) == 0;
+}
+
 static void open_stderr(struct log *log)
 {
 	struct stat status;
@@ -66,7 +79,7 @@ static void open_stderr(struct log *log)
 		if (fd >= 0)
 			log->fd = fd;
 	}
-	log->is_journal = getenv("JOURNAL_STREAM") != NULL;
+	log->is_journal = known && is_journals(&status);
 }
 
 static void open_syslog(struct log *log)
@@ -206,37 +219,54 @@ static ssize_t write_some(const struct log *log)
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	/* The shared descriptor may block: ask first, and write no more than a pipe surely takes. */
 	if (log->fd == STDERR_FILENO && !log->is_file) {
-		if (poll(&ready, 1, 0) != 1)
+		if (poll(&ready, 1, 0) != 1) {
+			errno = EAGAIN;
 			return -1;
+		}
 		return write(log->fd, log->buffer.data,
 			     log->buffer.len < 4096 ? log->buffer.len : 4096);
 	}
 	return write(log->fd, log->buffer.data, log->buffer.len);
 }
 
+/* Nobody will ever read it (EPIPE, ENOSPC). */
+static void drop_buffer(struct log *log)
+{
+	for (size_t i = 0; i < log->buffer.len; i++)
+		log->dropped += log->buffer.data[i] == '\n';
+	buf_reset(&log->buffer);
+}
+
+/* Says once there is room again how many lines found none; where that finds no room either it is said later. */
+static void tell_dropped(struct log *log)
+{
+	struct buf line;
+	char memory[64];
+
+	if (log->dropped == log->dropped_told || log->buffer.len >= BUFFER_BYTES / 2)
+		return;
+	buf_init_fixed(&line, memory, sizeof(memory));
+	logline_text(&line, "event", "log_lines_dropped");
+	logline_u64(&line, "count", log->dropped - log->dropped_told);
+	if (log->target == LOG_TO_STDERR)
+		write_stderr(log, LOG_LEVEL_WARNING, buf_slice(&line));
+	else if (!write_syslog(log, LOG_LEVEL_WARNING, buf_slice(&line)))
+		return;
+	log->dropped_told = log->dropped;
+}
+
 void log_flush(struct log *log)
 {
 	ssize_t written;
 
+	tell_dropped(log);
 	if (log->buffer.len == 0)
 		return;
 	written = write_some(log);
 	if (written > 0)
 		buf_consume(&log->buffer, (size_t)written);
-	else if (written < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-		log->dropped++;
-		buf_reset(&log->buffer); /* nobody will ever read it (EPIPE, ENOSPC) */
-	}
-	if (log->dropped > log->dropped_told && log->buffer.len < BUFFER_BYTES / 2) {
-		struct buf line;
-		char memory[64];
-
-		buf_init_fixed(&line, memory, sizeof(memory));
-		logline_text(&line, "event", "log_lines_dropped");
-		logline_u64(&line, "count", log->dropped - log->dropped_told);
-		log->dropped_told = log->dropped;
-		sink_write(&log->sink, LOG_LEVEL_WARNING, buf_slice(&line));
-	}
+	else if (written < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		drop_buffer(log);
 }
 
 void log_free(struct log **log)

@@ -41,7 +41,8 @@ static bool is_local(const struct request *request, bool subdomains)
 
 	if (sender->kind != MAIL_ADDRESS_DOMAIN && sender->kind != MAIL_ADDRESS_LITERAL)
 		return false;
-	if (sender->domain_is_local)
+	/* A route shows one of our domains to whoever reads the message, wherever it leads. */
+	if (sender->domain_is_local || sender->written_local)
 		return true;
 	return subdomains && sender->kind == MAIL_ADDRESS_DOMAIN &&
 	       site_domain_is_below_local(request->site, sender->domain);

@@ -252,36 +252,38 @@ static struct connection *connection_new(struct listener *listener)
 	return connection;
 }
 
-static bool peer_is_allowed(const struct connection *connection, const struct listener *listener)
+/* `ret_text` is the peer's address, or empty if it is not known. */
+static bool peer_is_allowed(const struct connection *connection, const struct listener *listener,
+			    char ret_text[static IP_TEXT_BYTES])
 {
 	const struct cidr_set *allow = listener->config->allow;
 	struct sockaddr_storage address;
 	int length = sizeof(address);
-	char text[IP_TEXT_BYTES];
 	struct ip ip;
 
+	*ret_text = '\0';
 	if (listener->config->address.is_unix || !allow)
 		return true;
 	if (uv_tcp_getpeername(&connection->uv.tcp, (struct sockaddr *)&address, &length) != 0)
 		return false;
-	if (uv_ip_name((struct sockaddr *)&address, text, sizeof(text)) != 0)
+	if (uv_ip_name((struct sockaddr *)&address, ret_text, IP_TEXT_BYTES) != 0)
 		return false;
-	return ip_parse(slice_of(text), &ip) && cidr_set_contains(allow, &ip);
+	return ip_parse(slice_of(ret_text), &ip) && cidr_set_contains(allow, &ip);
 }
 
 void connection_accept(struct listener *listener)
 {
 	struct server *server = listener->server;
 	struct connection *connection = connection_new(listener);
+	char peer[IP_TEXT_BYTES];
 
 	if (uv_accept(&listener->uv.stream, &connection->uv.stream) != 0) {
 		connection_close(connection);
 		return;
 	}
-	if (!peer_is_allowed(connection, listener)) {
+	if (!peer_is_allowed(connection, listener, peer)) {
 		server->health.refused++;
-		server_complain(server, "peer_not_allowed", "not in allow",
-				listener->config->address.path);
+		server_complain(server, "peer_not_allowed", "not in allow", slice_of(peer));
 		connection_close(connection);
 		return;
 	}

@@ -61,7 +61,8 @@ void listener_resume(struct server *server)
 	}
 }
 
-/* Somebody answers there: it is in use. Nobody does: it is left over from a crash. */
+/* Refused: nobody listens, it is left over from a crash. Anything else (EAGAIN, EACCES, another kind of socket) is
+ * somebody's. */
 static bool socket_is_alive(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -70,9 +71,24 @@ static bool socket_is_alive(const struct sockaddr_un *address)
 	if (fd < 0)
 		return true;
 	alive = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-		errno == EAGAIN;
+		(errno != ECONNREFUSED && errno != ENOENT);
 	close(fd);
 	return alive;
+}
+
+/* Leaves errno alone. */
+static bool folder_exists(const char *path)
+{
+	char *folder = mem_dup(slice_of(path));
+	int error = errno;
+	struct stat status;
+	bool exists;
+
+	*(strrchr(folder, '/') + 1) = '\0';
+	exists = stat(folder, &status) == 0;
+	free(folder);
+	errno = error;
+	return exists;
 }
 
 static bool clear_path(const char *path, char ret_why[static WHY_BYTES])
@@ -85,8 +101,14 @@ static bool clear_path(const char *path, char ret_why[static WHY_BYTES])
 			 sizeof(address.sun_path) - 1);
 		return false;
 	}
-	if (lstat(path, &status) != 0)
-		return true;
+	if (lstat(path, &status) != 0) {
+		/* libuv calls a folder that is missing a permission denied. */
+		if (errno == ENOENT && folder_exists(path))
+			return true;
+		snprintf(ret_why, WHY_BYTES, "unix:%s: %s", path,
+			 errno == ENOENT ? "its folder does not exist" : strerror(errno));
+		return false;
+	}
 	if (!S_ISSOCK(status.st_mode)) {
 		snprintf(ret_why, WHY_BYTES, "unix:%s: there is something that is no socket", path);
 		return false;

@@ -33,10 +33,13 @@ struct store_op {
 /* Check and charge, one atomic step. */
 struct store_reserve {
 	struct store_op op;
-	struct hash128 transaction; /* zero: none; then nothing is remembered and repeats count again. Two nodes of a cluster, and two runs, must
-				     * come to the same: see store_embedded_hash_key() */
+	/* Zero: none; then nothing is remembered and repeats count again. Two nodes of a cluster, and two
+	 * runs, must come to the same: see store_embedded_hash_key(). */
+	struct hash128 transaction;
 	uint64_t service;           /* hash of (server_address, server_port) */
-	uint64_t recipient;         /* hash of the recipient; 0: the charge is for the whole message (DATA, END-OF-MESSAGE without an earlier RCPT) */
+	/* Hash of the recipient; 0: the charge is for the whole message (DATA, END-OF-MESSAGE without an
+	 * earlier RCPT). */
+	uint64_t recipient;
 	unsigned asked;             /* distinct recipients of the transaction so far, this one included, free ones too */
 	struct store_charge *charges;
 	unsigned count;

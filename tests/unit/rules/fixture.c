@@ -175,7 +175,7 @@ static void wait_for_dns(void)
 
 static enum rule_result run(bool hurry)
 {
-	struct waiter waiter = { wake };
+	struct waiter waiter = { .wake = wake };
 	const struct rule_ops *ops = fixture.rule->ops;
 	struct rule_ask ask = {
 		.request = &fixture.request,
