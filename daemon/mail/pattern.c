@@ -212,8 +212,8 @@ struct pattern_set *pattern_set_new(const struct config_strings *patterns, enum 
 
 	arena_init(&set->arena, ARENA_BLOCK_BYTES);
 	set->keys = strmap_new();
-	for (unsigned char i = 0; i < sizeof(set->marks); i++)
-		set->marks[i] = i;
+	for (size_t i = 0; i < sizeof(set->marks); i++)
+		set->marks[i] = (unsigned char)i;
 	for (size_t i = 0; i < patterns->count; i++)
 		set->glob_count += is_glob(patterns->items[i]);
 	set->globs = mem_zalloc_array(set->glob_count, sizeof(*set->globs));

@@ -244,9 +244,6 @@ rules:
         """Replies that do not fit, patterns."""
         self.errors_in_lines(self.BAD_FOR_A_RULE, (2, 3, 4, 5))
 
-    def test_errors_of_both_kinds_in_one_run(self):
-        self.errors_in_lines(self.BAD_FOR_A_RULE + "deadline: 3\nrulez: []\n", (2, 3, 4, 5, 6, 7))
-
     def test_other_bad_files(self):
         for name, text in {"no YAML": "rules: [", "an alias": "a: &x 1\nmode: *x\n", "a tab": "rules:\n\t- x\n",
                            "two documents": "mode: enforce\n---\nmode: enforce\n",
