@@ -111,7 +111,6 @@ uint64_t ledger_refund_all(struct ledger *ledger, struct txn *txn, uint64_t wall
 	}
 	for (unsigned i = 0; i < txn->members; i++)
 		members[i].refunded = true;
-	txn->any_refunded = txn->members > 0;
 	ledger_take_back(ledger, txn, wall_ms);
 	txn->settled = false;
 	txn_mark(ledger->txns, txn);
@@ -204,6 +203,7 @@ void ledger_sweep(struct ledger *ledger, struct clock_now now)
 
 unsigned ledger_reset(struct ledger *ledger, struct slice subject, struct clock_now now)
 {
+	uint64_t subject_hash = table_hash(ledger->counters, subject);
 	struct counter_key key;
 	unsigned emptied = 0;
 
@@ -212,7 +212,7 @@ unsigned ledger_reset(struct ledger *ledger, struct slice subject, struct clock_
 		uint32_t slot;
 
 		key.subject = subject;
-		slot = table_find(ledger->counters, &key, table_hash(ledger->counters, &key));
+		slot = table_find(ledger->counters, &key, subject_hash);
 		if (slot == TABLE_NONE)
 			continue;
 		table_load(ledger->counters, slot, now.wall_ms, &window);

@@ -20,13 +20,12 @@
 #include "daemon/counting/table.h"
 #include "daemon/counting/txns.h"
 
-/* One counter of the request that is being reserved. Its slot stands in ledger->slots. */
+/* One counter of the request that is being reserved. */
 struct ledger_item {
-	struct table_hash hash;
-	uint64_t used;               /* before this request */
+	uint64_t rule_id, subject_hash;
+	uint32_t slot;               /* TABLE_NONE: not there yet */
 	uint32_t same_as;            /* an earlier item with this counter; TABLE_NONE: none */
 	bool already, over;
-	bool loaded;                 /* window is */
 	struct window window;
 };
 
@@ -36,7 +35,6 @@ struct ledger {
 	struct services services;
 	/* private */
 	struct ledger_item items[STORE_MAX_CHARGES];
-	uint32_t slots[STORE_MAX_CHARGES]; /* TABLE_NONE: not there yet */
 	uint64_t amounts[TXN_MAX_ITEMS]; /* of the groups of the transaction in hand */
 };
 

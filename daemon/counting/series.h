@@ -15,7 +15,7 @@
 #define SERIES_RULE_BYTES 64
 
 struct series {
-	uint64_t window_ms, bucket_ms;
+	uint64_t window_ms;
 	uint64_t rule_id;
 	uint32_t counters;           /* how many are in this series; 0: the place is free */
 	uint8_t what;                /* enum counter_what */
@@ -35,11 +35,10 @@ uint64_t series_rule_id(struct slice rule);
 void series_init(struct series_set *set);
 void series_release(struct series_set *set);
 
-/* SERIES_NONE: there is none. `rule_id` is that of the key's rule. */
-uint16_t series_find(const struct series_set *set, const struct counter_key *key, uint64_t rule_id);
-/* Finds or adds, with no counters yet: the caller counts up at once. SERIES_NONE: full, or the name is empty or
- * longer than SERIES_RULE_BYTES. */
-uint16_t series_get(struct series_set *set, const struct counter_key *key, uint64_t rule_id);
+/* SERIES_NONE: there is none. The name must have 1 to SERIES_RULE_BYTES bytes. */
+uint16_t series_find(const struct series_set *set, const struct counter_key *key);
+/* Finds or adds, with no counters yet: the caller counts up at once. SERIES_NONE: full, or no such name. */
+uint16_t series_get(struct series_set *set, const struct counter_key *key);
 /* One counter fewer. */
 void series_drop(struct series_set *set, uint16_t number);
 

@@ -143,7 +143,6 @@ static void members_stand(struct txn *txn)
 
 	for (unsigned i = 0; i < txn->members; i++)
 		members[i].refunded = false;
-	txn->any_refunded = false;
 }
 
 void ledger_settle(struct ledger *ledger, struct ledger_settlement *settlement, struct clock_now now)

@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 
 #define HAS_WARNED 1u
+#define PINNED 2u
 #define SAMPLE 16                /* counters looked at for one that may leave */
 #define SAMPLES 16               /* such rounds before giving up */
 
@@ -43,7 +44,6 @@ struct counter_table *table_new(size_t max_counters, struct hash_key key)
 	table->random += !table->random;
 	table->max = (uint32_t)max_counters;
 	table->next_birth = 1;
-	table->storing = TABLE_NONE;
 	table->places = (uint32_t)places_for(table->max);
 	table->slot_mask = UINT32_MAX >> __builtin_clz(table->max);
 	table->tag_shift = 32 - (unsigned)__builtin_clz(table->max);
@@ -105,14 +105,14 @@ static bool is_key(const struct counter_table *table, uint32_t slot, uint32_t ha
 }
 
 uint32_t table_find(const struct counter_table *table, const struct counter_key *key,
-		    struct table_hash of_key)
+		    uint64_t subject_hash)
 {
-	uint16_t series = series_find(&table->series, key, of_key.rule_id);
+	uint16_t series = series_find(&table->series, key);
 	uint32_t hash, place, word;
 
 	if (series == SERIES_NONE)
 		return TABLE_NONE;
-	hash = hash_of(of_key.subject, series);
+	hash = hash_of(subject_hash, series);
 	for (place = home_of(table, hash); (word = table->index[place]) != 0;
 	     place = next_place(table, place)) {
 		uint32_t slot = (word & table->slot_mask) - 1;
@@ -180,12 +180,12 @@ void table_remove(struct counter_table *table, uint32_t slot)
 	table_mark(table, slot);
 }
 
-static bool is_protected(const struct counter_table *table, uint32_t slot)
+void table_pin(struct counter_table *table, uint32_t slot, bool pinned)
 {
-	for (unsigned i = 0; i < table->protected_count; i++)
-		if (table->protected_slots[i] == slot)
-			return true;
-	return slot == table->storing;
+	if (pinned)
+		table->entries[slot].flags |= PINNED;
+	else
+		table->entries[slot].flags &= (uint8_t)~PINNED;
 }
 
 static uint64_t next_random(struct counter_table *table)
@@ -223,9 +223,10 @@ static uint32_t pick_victim(struct counter_table *table, uint64_t wall_ms)
 		uint64_t newest_ms, age_ms;
 		double part;
 
-		if (!entry->birth || is_protected(table, slot))
+		if (!entry->birth || entry->flags & PINNED)
 			continue;
-		newest_ms = entry->newest * table->series.items[entry->series].bucket_ms;
+		newest_ms = entry->newest *
+			    window_bucket_ms(table->series.items[entry->series].window_ms);
 		age_ms = wall_ms > newest_ms ? wall_ms - newest_ms : 0;
 		part = part_used(table, slot, wall_ms);
 		if (part > 0.5)
@@ -294,24 +295,23 @@ static void entry_fill(struct counter_table *table, uint32_t slot, uint16_t seri
 	table->count++;
 }
 
-uint32_t table_add(struct counter_table *table, const struct counter_key *key, struct table_hash hash,
-		   uint64_t limit, uint64_t wall_ms)
+uint32_t table_add(struct counter_table *table, const struct counter_key *key,
+		   uint64_t subject_hash, uint64_t limit, uint64_t wall_ms)
 {
 	uint16_t series;
 	uint32_t slot;
 
 	if (key->subject.len == 0 || key->subject.len > COUNTER_SUBJECT_BYTES ||
 	    !make_room(table, blocks_for(key->subject.len), wall_ms) ||
-	    (series = series_get(&table->series, key, hash.rule_id)) == SERIES_NONE) {
+	    (series = series_get(&table->series, key)) == SERIES_NONE) {
 		table->no_room++;
 		return TABLE_NONE;
 	}
 	table->series.items[series].counters++;
 	slot = take_slot(table);
-	entry_fill(table, slot, series, key->subject, hash.subject);
+	entry_fill(table, slot, series, key->subject, subject_hash);
 	table->entries[slot].birth = new_birth(table);
 	table->entries[slot].limit = limit;
-	table->entries[slot].newest = wall_ms / table->series.items[series].bucket_ms;
 	table_mark(table, slot);
 	return slot;
 }
@@ -323,7 +323,7 @@ static void unpack(const struct counter_table *table, const struct table_entry *
 {
 	uint8_t bytes[PACK_MAX_BYTES];
 
-	ret->bucket_ms = table->series.items[entry->series].bucket_ms;
+	ret->bucket_ms = window_bucket_ms(table->series.items[entry->series].window_ms);
 	ret->newest = entry->newest;
 	if (entry->packed_len <= TABLE_INLINE_BYTES) {
 		pack_unpack(ret, entry->packed, entry->packed_len);
@@ -378,40 +378,16 @@ void table_store(struct counter_table *table, uint32_t slot, struct window *wind
 {
 	struct table_entry *entry = &table->entries[slot];
 	uint8_t bytes[PACK_MAX_BYTES];
+	uint8_t was = entry->flags;
 
-	table->storing = slot;
+	entry->flags |= PINNED;
 	while (!put_packed(table, entry, bytes, pack_window(window, bytes)))
 		if (!evict_one(table, wall_ms))
 			fold_oldest(window);
-	table->storing = TABLE_NONE;
+	entry->flags = was;
 	entry->newest = window->newest;
 	entry->total = window->total;
 	table_mark(table, slot);
-}
-
-/* The newest bucket's token comes first: its distance is 1, and a small count stands in it or in the byte behind it. */
-bool table_bump(struct counter_table *table, uint32_t slot, uint64_t amount)
-{
-	struct table_entry *entry = &table->entries[slot];
-	uint8_t *packed = entry->packed;
-
-	if (amount == 0)
-		return true;
-	if (amount > 15)
-		return false;
-	if (entry->packed_len == 0) {
-		packed[0] = (uint8_t)(0x10 | amount);
-		entry->packed_len = 1;
-	} else if (packed[0] > 0x10 && packed[0] + amount < 0x20) {
-		packed[0] = (uint8_t)(packed[0] + amount);
-	} else if (packed[0] == 0x10 && packed[1] + amount < 0x80) {
-		packed[1] = (uint8_t)(packed[1] + amount);
-	} else {
-		return false;
-	}
-	entry->total += amount;
-	table_mark(table, slot);
-	return true;
 }
 
 void table_set_limit(struct counter_table *table, uint32_t slot, uint64_t limit)
@@ -419,14 +395,14 @@ void table_set_limit(struct counter_table *table, uint32_t slot, uint64_t limit)
 	table->entries[slot].limit = limit;
 }
 
-bool table_warn_once(struct counter_table *table, uint32_t slot)
+bool table_warn_once(struct counter_table *table, uint32_t slot, uint64_t newest)
 {
 	struct table_entry *entry = &table->entries[slot];
 
-	if (entry->flags & HAS_WARNED && (uint32_t)entry->newest - entry->warned < WINDOW_BUCKETS)
+	if (entry->flags & HAS_WARNED && (uint32_t)newest - entry->warned < WINDOW_BUCKETS)
 		return false;
 	entry->flags |= HAS_WARNED;
-	entry->warned = (uint32_t)entry->newest;
+	entry->warned = (uint32_t)newest;
 	table_mark(table, slot);
 	return true;
 }
@@ -440,7 +416,7 @@ void table_forget_warning(struct counter_table *table, uint32_t slot)
 static bool is_over(const struct counter_table *table, const struct table_entry *entry,
 		    uint64_t wall_ms)
 {
-	uint64_t bucket_ms = table->series.items[entry->series].bucket_ms;
+	uint64_t bucket_ms = window_bucket_ms(table->series.items[entry->series].window_ms);
 	uint64_t over_ms = (entry->newest + WINDOW_BUCKETS) * bucket_ms;
 
 	return wall_ms > over_ms && wall_ms - over_ms > TABLE_LINGER_MS;
@@ -453,7 +429,7 @@ void table_sweep(struct counter_table *table, uint32_t slots, uint64_t wall_ms)
 		const struct table_entry *entry = &table->entries[slot];
 
 		table->swept = slot + 1;
-		if (entry->birth && is_over(table, entry, wall_ms))
+		if (entry->birth && !(entry->flags & PINNED) && is_over(table, entry, wall_ms))
 			table_remove(table, slot);
 	}
 }
@@ -513,7 +489,7 @@ static uint32_t restore_slot(struct counter_table *table, uint32_t wanted)
 bool table_restore(struct counter_table *table, uint32_t slot, const struct table_record *record)
 {
 	const struct counter_key *key = &record->key;
-	struct table_hash hash = table_hash(table, key);
+	uint64_t subject_hash = table_hash(table, key->subject);
 	struct table_entry *entry;
 	struct window window;
 	uint16_t series;
@@ -521,8 +497,8 @@ bool table_restore(struct counter_table *table, uint32_t slot, const struct tabl
 
 	if (key->subject.len == 0 || key->subject.len > COUNTER_SUBJECT_BYTES ||
 	    blocks_left(&table->blocks) < blocks_for(key->subject.len) + blocks_for(record->packed_len) ||
-	    table_find(table, key, hash) != TABLE_NONE ||
-	    (series = series_get(&table->series, key, hash.rule_id)) == SERIES_NONE)
+	    table_find(table, key, subject_hash) != TABLE_NONE ||
+	    (series = series_get(&table->series, key)) == SERIES_NONE)
 		return false;
 	table->series.items[series].counters++;
 	slot = restore_slot(table, wanted);
@@ -530,7 +506,7 @@ bool table_restore(struct counter_table *table, uint32_t slot, const struct tabl
 		series_drop(&table->series, series);
 		return false;
 	}
-	entry_fill(table, slot, series, key->subject, hash.subject);
+	entry_fill(table, slot, series, key->subject, subject_hash);
 	entry = &table->entries[slot];
 	entry->birth = slot == wanted ? record->birth : new_birth(table);
 	entry->limit = record->limit;

@@ -57,9 +57,6 @@ struct counter_table {
 	uint32_t count, next_birth;
 	uint32_t swept;              /* where the next sweep begins; while restoring: slots below it are taken */
 	uint64_t random;
-	const uint32_t *protected_slots;
-	unsigned protected_count;
-	uint32_t storing;            /* the slot whose window is being put away; it does not leave either */
 	/* readable */
 	uint64_t evictions, no_room; /* no_room: nothing could leave, and a counter was not made */
 };
@@ -68,33 +65,23 @@ struct counter_table *table_new(size_t max_counters, struct hash_key key)
 	__attribute__((warn_unused_result));
 void table_free(struct counter_table **table);
 
-/* What a key hashes to, so that the counters of one rule or of one subject share the work. */
-struct table_hash {
-	uint64_t rule_id;            /* series_rule_id() */
-	uint64_t subject;
-};
-
-static inline struct table_hash table_hash(const struct counter_table *table,
-					   const struct counter_key *key)
+/* The subject's part of a look-up, so that the counters of one subject share it. */
+static inline uint64_t table_hash(const struct counter_table *table, struct slice subject)
 {
-	return (struct table_hash){ series_rule_id(key->rule), hash64(&table->key, key->subject) };
+	return hash64(&table->key, subject);
 }
 
-/* TABLE_NONE: there is none. */
+/* `subject_hash` is table_hash() of the key's subject. TABLE_NONE: there is none. */
 uint32_t table_find(const struct counter_table *table, const struct counter_key *key,
-		    struct table_hash hash);
-/* A new counter, unused; the key must not be there. Others may leave for it (not protected ones). TABLE_NONE: nothing
+		    uint64_t subject_hash);
+/* A new counter, unused; the key must not be there. Others may leave for it (not pinned ones). TABLE_NONE: nothing
  * could leave, or the key is impossible (empty or too long). */
-uint32_t table_add(struct counter_table *table, const struct counter_key *key, struct table_hash hash,
-		   uint64_t limit, uint64_t wall_ms) __attribute__((warn_unused_result));
+uint32_t table_add(struct counter_table *table, const struct counter_key *key,
+		   uint64_t subject_hash, uint64_t limit, uint64_t wall_ms)
+	__attribute__((warn_unused_result));
 void table_remove(struct counter_table *table, uint32_t slot);
-/* The counters in these slots (or TABLE_NONE) do not leave for others; the list is the caller's and may change. NULL and 0:
- * no more. */
-static inline void table_protect(struct counter_table *table, const uint32_t *slots, unsigned count)
-{
-	table->protected_slots = slots;
-	table->protected_count = count;
-}
+/* While it is pinned a counter does not leave for another. */
+void table_pin(struct counter_table *table, uint32_t slot, bool pinned);
 
 /* Is the life that began as `birth` still in this slot? */
 static inline bool table_is_alive(const struct counter_table *table, uint32_t slot, uint32_t birth)
@@ -107,25 +94,9 @@ void table_load(const struct counter_table *table, uint32_t slot, uint64_t wall_
 		struct window *ret);
 void table_store(struct counter_table *table, uint32_t slot, struct window *window,
 		 uint64_t wall_ms);
-/* What is used, where nothing has left the window since the last charge; false: table_load() says. */
-static inline bool table_used(const struct counter_table *table, uint32_t slot, uint64_t wall_ms,
-			      uint64_t *ret_used)
-{
-	const struct table_entry *entry = &table->entries[slot];
-
-	if (entry->newest - wall_ms / table->series.items[entry->series].bucket_ms >= WINDOW_BUCKETS)
-		return false;
-	*ret_used = entry->total;
-	return true;
-}
-
-/* Adds without unpacking, where table_used() has said true and the newest bucket's token can hold it; false:
- * nothing was done, and load, add and store do it. */
-bool table_bump(struct counter_table *table, uint32_t slot, uint64_t amount)
-	__attribute__((warn_unused_result));
 void table_set_limit(struct counter_table *table, uint32_t slot, uint64_t limit);
-/* Has it not warned within the window that ends with its newest bucket? Then it has now. */
-bool table_warn_once(struct counter_table *table, uint32_t slot);
+/* Has it not warned within the window before `newest`? Then it has now. */
+bool table_warn_once(struct counter_table *table, uint32_t slot, uint64_t newest);
 
 void table_forget_warning(struct counter_table *table, uint32_t slot);
 

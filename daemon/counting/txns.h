@@ -61,7 +61,6 @@ struct txn {
 	uint16_t group_room, layer_room, member_room; /* on the heap */
 	uint8_t age;                 /* enum txn_age; UNSETTLED: ten minutes have passed, settled or not */
 	bool settled, ended;
-	bool any_refunded;           /* some member may be */
 	struct txn_group *group_heap; /* NULL: the inline ones */
 	struct txn_layer *layer_heap;
 	struct txn_member *member_heap;

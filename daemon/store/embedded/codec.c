@@ -241,12 +241,8 @@ static void get_lists(struct reader *in, const struct counts *counts, struct txn
 		get_group(in, txn_add_group(table, txn));
 	for (size_t i = 0; i < counts->layers; i++)
 		get_layer(in, counts, txn_add_layer(table, txn));
-	for (size_t i = 0; i < counts->members; i++) {
-		struct txn_member *member = txn_add_member(table, txn);
-
-		get_member(in, counts, member);
-		txn->any_refunded = txn->any_refunded || member->refunded;
-	}
+	for (size_t i = 0; i < counts->members; i++)
+		get_member(in, counts, txn_add_member(table, txn));
 }
 
 static int64_t used_mono_ms(uint64_t used_wall_ms, struct clock_now now)

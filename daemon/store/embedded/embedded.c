@@ -247,7 +247,7 @@ static void abandon(struct store *store, struct hash128 transaction, struct cloc
 static void usage(struct store *store, struct store_usage *op, struct clock_now now)
 {
 	const struct counter_table *counters = of(store)->ledger->counters;
-	uint32_t slot = table_find(counters, &op->key, table_hash(counters, &op->key));
+	uint32_t slot = table_find(counters, &op->key, table_hash(counters, op->key.subject));
 
 	op->used = op->free_ms = op->free_amount = 0;
 	if (slot != TABLE_NONE) {
@@ -305,7 +305,7 @@ static void list(struct store *store, struct slice subject,
 		uint32_t slot;
 
 		key.subject = subject;
-		slot = table_find(counters, &key, table_hash(counters, &key));
+		slot = table_find(counters, &key, table_hash(counters, subject));
 		if (slot != TABLE_NONE)
 			list_slot(&listing, slot);
 	}

@@ -517,7 +517,7 @@ static void check_usage(void)
 					   limit->window_ms };
 		struct window window;
 		uint32_t slot = table_find(m.ledger->counters, &key,
-					   table_hash(m.ledger->counters, &key));
+					   table_hash(m.ledger->counters, key.subject));
 
 		if (limit->per_domain && i % SUBJECTS >= DOMAINS)
 			continue;
