@@ -120,6 +120,17 @@ static void strike(struct ticket *ticket, struct smtp_connection *connection,
 	disconnect_now(ticket);
 }
 
+/* Each recipient once, however many restriction lists ask about it, and one whose refusal struck before not at all: it
+ * would pass for a good one. */
+static bool is_new_recipient(const struct ticket *ticket, bool struck)
+{
+	const struct request *request = &ticket->request;
+
+	return request->state == POLICY_STATE_RCPT &&
+	       request->recipients_with > request->recipients_before &&
+	       (struck || !is_strike(&ticket->verdict));
+}
+
 static void note_client(struct ticket *ticket, struct smtp_connection *connection,
 			bool struck, struct clock_now now)
 {
@@ -132,9 +143,7 @@ static void note_client(struct ticket *ticket, struct smtp_connection *connectio
 		connection->authenticated = true;
 		bans_auth_success(bans, &request->client, now);
 	}
-	/* Each recipient once, however many restriction lists ask about it. */
-	if (!request->authenticated && request->state == POLICY_STATE_RCPT &&
-	    request->recipients_with > request->recipients_before)
+	if (!request->authenticated && is_new_recipient(ticket, struck))
 		bans_note_recipient(bans, &request->client, struck, now);
 }
 

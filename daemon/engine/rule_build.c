@@ -7,7 +7,6 @@
 #include "daemon/engine/rule_build.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "common/alloc.h"
 
@@ -87,25 +86,12 @@ static bool shows_counters(const struct reply_template *reply)
 	       reply_template_uses(reply, REPLY_VAR_RETRY);
 }
 
-/* NULL: `*ret_why` says why not. */
-static struct reply_template *try_compile(struct slice text, enum reply_kind kind, unsigned code,
-					  const char *enhanced, const char **ret_why)
-{
-	char own_class[16];
-
-	/* 5.7.1 under a 4xx code becomes 4.7.1, as Postfix would force it. */
-	snprintf(own_class, sizeof(own_class), "%s", enhanced && *enhanced ? enhanced : "5.7.1");
-	if (code)
-		own_class[0] = (char)('0' + code / 100);
-	return reply_template_new(text, kind, code, own_class, ret_why);
-}
-
 static struct reply_template *compile(struct slice text, enum reply_kind kind, unsigned code,
 				      const char *enhanced, struct config_pos pos,
 				      struct config_errors *errors)
 {
 	const char *why = NULL;
-	struct reply_template *reply = try_compile(text, kind, code, enhanced, &why);
+	struct reply_template *reply = reply_template_new(text, kind, code, enhanced, &why);
 
 	if (!reply)
 		config_error(errors, pos, "'reply': %s", why);
@@ -171,14 +157,14 @@ static void build_given(struct rule *rule, struct config_errors *errors)
 
 		if (from->on_error)
 			continue;
-		rule->replies[i] = try_compile(config->reply, kind, code, from->enhanced, &why);
+		rule->replies[i] = reply_template_new(config->reply, kind, code, from->enhanced, &why);
 		if (rule->replies[i]) {
 			fits = true;
 			continue;
 		}
 		if (!first_why)
 			first_why = why;
-		rule->replies[i] = try_compile(without_codes(config->reply), kind, code,
+		rule->replies[i] = reply_template_new(without_codes(config->reply), kind, code,
 					       from->enhanced, &why);
 	}
 	if (!fits && first_why)

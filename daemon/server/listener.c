@@ -206,6 +206,7 @@ static bool open_one(struct listener *listener, char ret_why[static WHY_BYTES])
 	uv_loop_t *uv = loop_uv(listener->server->loop);
 	bool fine = listener->config->address.is_unix ? open_unix(listener, uv, ret_why)
 						      : open_inet(listener, uv, ret_why);
+	char text[IP_TEXT_BYTES];
 	int status;
 
 	listener->uv.handle.data = listener;
@@ -219,8 +220,9 @@ static bool open_one(struct listener *listener, char ret_why[static WHY_BYTES])
 		snprintf(ret_why, WHY_BYTES, "unix:%.*s: %s",
 			 SLICE_ARG(listener->config->address.path), uv_strerror(status));
 	else
-		snprintf(ret_why, WHY_BYTES, "inet port %u: %s", listener->config->address.port,
-			 uv_strerror(status));
+		snprintf(ret_why, WHY_BYTES, "inet:%s:%u: %s",
+			 ip_format(&listener->config->address.ip, text).data,
+			 listener->config->address.port, uv_strerror(status));
 	return false;
 }
 
