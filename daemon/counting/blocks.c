@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Free blocks form one list through their `next`; blocks that were never used lie above `touched`, so
- * that an empty pool takes no memory.
+ * Free blocks form one list through their `next`; blocks that were never used lie above
+ * `touched`, so that an empty pool takes no memory.
  */
 #include "daemon/counting/blocks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 void *blocks_map(size_t bytes)
 {
 	void *memory = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (memory == MAP_FAILED) {
 		fprintf(stderr, "reeve: out of memory (%zu bytes of address space asked for)\n",
@@ -36,14 +35,14 @@ static size_t pool_bytes(const struct blocks *blocks)
 
 void blocks_init(struct blocks *blocks, size_t max)
 {
-	*blocks = (struct blocks){ .max = max < UINT32_MAX ? (uint32_t)max : UINT32_MAX - 1 };
+	*blocks = (struct blocks){.max = max < UINT32_MAX ? (uint32_t)max : UINT32_MAX - 1};
 	blocks->memory = blocks_map(pool_bytes(blocks));
 }
 
 void blocks_release(struct blocks *blocks)
 {
 	blocks_unmap(blocks->memory, pool_bytes(blocks));
-	*blocks = (struct blocks){ .memory = NULL };
+	*blocks = (struct blocks){.memory = NULL};
 }
 
 static uint32_t take(struct blocks *blocks)
@@ -120,7 +119,7 @@ void blocks_get(const struct blocks *blocks, uint32_t head, void *bytes, size_t 
 	}
 }
 
-bool blocks_equal(const struct blocks *blocks, uint32_t head, const void *bytes, size_t len)
+bool blocks_chain_equal(const struct blocks *blocks, uint32_t head, const void *bytes, size_t len)
 {
 	const uint8_t *with = bytes;
 

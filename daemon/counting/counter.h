@@ -12,7 +12,7 @@
 #include "common/hash.h"
 #include "common/slice.h"
 
-#define COUNTER_SUBJECT_BYTES 128   /* longer ones come hashed ("#" and 32 hex digits) */
+#define COUNTER_SUBJECT_BYTES 128 /* longer ones come hashed ("#" and 32 hex digits) */
 
 enum counter_what { COUNT_RECIPIENTS, COUNT_MESSAGES, COUNT_BYTES };
 

@@ -6,9 +6,9 @@
 
 #include "common/alloc.h"
 
-#define SWEEP_TXNS 4096          /* transactions aged in one sweep */
-#define SWEEP_REFUNDS 16384      /* groups given back in one sweep, before it stops */
-#define SWEEP_COUNTERS 8192      /* counters looked at in one sweep */
+#define SWEEP_TXNS 4096     /* transactions aged in one sweep */
+#define SWEEP_REFUNDS 16384 /* groups given back in one sweep, before it stops */
+#define SWEEP_COUNTERS 8192 /* counters looked at in one sweep */
 
 struct ledger *ledger_new(const struct ledger_options *options)
 {
@@ -31,8 +31,8 @@ void ledger_free(struct ledger **ledger)
 
 /* ---- layers ---- */
 
-void ledger_add_layer(struct ledger *ledger, struct txn *txn, uint16_t group, uint64_t bucket,
-		      uint64_t amount)
+void ledger_add_layer(
+	struct ledger *ledger, struct txn *txn, uint16_t group, uint64_t bucket, uint64_t amount)
 {
 	struct txn_layer *layers = txn_layers(txn);
 	struct txn_layer *layer = NULL;
@@ -50,17 +50,17 @@ void ledger_add_layer(struct ledger *ledger, struct txn *txn, uint16_t group, ui
 	}
 	if (txn->layers < TXN_MAX_ITEMS)
 		layer = txn_add_layer(ledger->txns, txn);
-	else if (layer) {                  /* full: the group's newest stands for both */
+	else if (layer) { /* full: the group's newest stands for both */
 		layer->amount += amount;
 		return;
 	}
 	if (layer)
-		*layer = (struct txn_layer){ amount, (uint32_t)bucket, group };
+		*layer = (struct txn_layer){amount, (uint32_t)bucket, group};
 }
 
 /* Takes from one bucket of a counter, if that life of it goes on. */
 static void take_from(struct ledger *ledger, const struct txn_group *group,
-		      const struct txn_layer *layer, uint64_t amount, uint64_t wall_ms)
+	const struct txn_layer *layer, uint64_t amount, uint64_t wall_ms)
 {
 	struct window window;
 	uint64_t age;
@@ -69,7 +69,8 @@ static void take_from(struct ledger *ledger, const struct txn_group *group,
 		return;
 	table_load(ledger->counters, group->slot, wall_ms, &window);
 	age = (uint32_t)window.newest - layer->bucket;
-	if (age >= WINDOW_BUCKETS || !window_take(&window, window.newest - (age & UINT32_MAX), amount))
+	if (age >= WINDOW_BUCKETS ||
+		!window_take(&window, window.newest - (age & UINT32_MAX), amount))
 		return;
 	table_store(ledger->counters, group->slot, &window, wall_ms);
 }
@@ -111,6 +112,7 @@ uint64_t ledger_refund_all(struct ledger *ledger, struct txn *txn, uint64_t wall
 	}
 	for (unsigned i = 0; i < txn->members; i++)
 		members[i].refunded = true;
+	txn->any_refunded = txn->members > 0;
 	ledger_take_back(ledger, txn, wall_ms);
 	txn->settled = false;
 	txn_mark(ledger->txns, txn);
@@ -143,7 +145,7 @@ static bool is_charged(struct txn *txn)
 static void end_unsettled(struct ledger *ledger, struct txn *txn, uint64_t wall_ms)
 {
 	if (txn->settled || !services_settles(&ledger->services, txn->service, wall_ms) ||
-	    !is_charged(txn))
+		!is_charged(txn))
 		return;
 	ledger_refund_all(ledger, txn, wall_ms);
 	services_unsettled(&ledger->services, txn->service);
@@ -164,8 +166,8 @@ static unsigned sweep_active(struct ledger *ledger, unsigned budget, struct cloc
 	struct txn *txn;
 
 	while (budget && refunds < SWEEP_REFUNDS &&
-	       (txn = txn_oldest(ledger->txns, TXN_ACTIVE)) != NULL &&
-	       (int64_t)now.mono_ms - txn->used_ms >= TXN_UNSETTLED_MS) {
+		(txn = txn_oldest(ledger->txns, TXN_ACTIVE)) != NULL &&
+		(int64_t)now.mono_ms - txn->used_ms >= TXN_UNSETTLED_MS) {
 		refunds += txn->groups;
 		end_unsettled(ledger, txn, now.wall_ms);
 		txn_set_age(ledger->txns, txn, TXN_UNSETTLED);
@@ -176,13 +178,13 @@ static unsigned sweep_active(struct ledger *ledger, unsigned budget, struct cloc
 
 /* Once more before it is forgotten: its service may have become known since. */
 static unsigned sweep_old(struct ledger *ledger, enum txn_age age, int64_t keep_ms, unsigned budget,
-			  struct clock_now now)
+	struct clock_now now)
 {
 	unsigned refunds = 0;
 	struct txn *txn;
 
 	while (budget && refunds < SWEEP_REFUNDS && (txn = txn_oldest(ledger->txns, age)) != NULL &&
-	       (int64_t)now.mono_ms - txn->used_ms >= keep_ms) {
+		(int64_t)now.mono_ms - txn->used_ms >= keep_ms) {
 		refunds += txn->groups;
 		end_unsettled(ledger, txn, now.wall_ms);
 		txn_remove(ledger->txns, txn);
@@ -203,16 +205,16 @@ void ledger_sweep(struct ledger *ledger, struct clock_now now)
 
 unsigned ledger_reset(struct ledger *ledger, struct slice subject, struct clock_now now)
 {
-	uint64_t subject_hash = table_hash(ledger->counters, subject);
 	struct counter_key key;
 	unsigned emptied = 0;
 
-	for (uint16_t i = 0; (i = table_next_series(ledger->counters, i, &key)) != SERIES_NONE; i++) {
+	for (uint16_t i = 0; (i = table_next_series(ledger->counters, i, &key)) != SERIES_NONE;
+		i++) {
 		struct window window;
 		uint32_t slot;
 
 		key.subject = subject;
-		slot = table_find(ledger->counters, &key, subject_hash);
+		slot = table_find(ledger->counters, &key, table_hash(ledger->counters, &key));
 		if (slot == TABLE_NONE)
 			continue;
 		table_load(ledger->counters, slot, now.wall_ms, &window);

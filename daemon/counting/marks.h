@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A bit for each slot of a table: what changed since it was last written out. The table holds the words.
+ * A bit for each slot of a table: what changed since it was last written out. The table holds the
+ * words.
  */
 #ifndef REEVE_DAEMON_COUNTING_MARKS_H
 #define REEVE_DAEMON_COUNTING_MARKS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The packed form of a window. Packing walks the bits of the live buckets, so a counter with three of
- * them costs three steps.
+ * The packed form of a window. Packing walks the bits of the live buckets, so a counter with
+ * three of them costs three steps.
  */
 #include "daemon/counting/pack.h"
 
@@ -77,8 +77,8 @@ void pack_unpack(struct window *window, const uint8_t *bytes, size_t len)
 }
 
 /* One token: steps `*bytes` over it. */
-static bool read_token(const uint8_t **bytes, const uint8_t *end, unsigned *ret_distance,
-		       uint64_t *ret_count)
+static bool read_token(
+	const uint8_t **bytes, const uint8_t *end, unsigned *ret_distance, uint64_t *ret_count)
 {
 	uint8_t token = *(*bytes)++;
 	uint64_t count = token & NIBBLE;

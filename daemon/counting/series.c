@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A small table: a configuration makes a handful of series. Adding and dropping are rare, so they
- * may walk all places; finding is one hash of the name's first bytes and one comparison.
+ * may walk all places; finding is one step of hashing and one comparison of numbers.
  */
 #include "daemon/counting/series.h"
 
 #include "common/alloc.h"
+#include "daemon/counting/window.h"
 
 #define INDEX_PLACES (2u * SERIES_MAX)
 
@@ -37,29 +38,24 @@ uint64_t series_rule_id(struct slice rule)
 	return hash64_mix(hash, word);
 }
 
-static unsigned place_of(uint64_t rule_id, unsigned what, uint64_t window_ms)
+/* The rule's id is mixed already; one multiplication spreads its windows. */
+static inline unsigned place_of(uint64_t rule_id, unsigned what, uint64_t window_ms)
 {
-	return (unsigned)(hash64_mix(rule_id, window_ms * 4 + what) >> 32) % INDEX_PLACES;
+	return (unsigned)((rule_id + (window_ms * 4 + what) * UINT64_C(0x9e3779b97f4a7c15)) >> 32) %
+	       INDEX_PLACES;
 }
 
-static bool is_series(const struct series_set *set, uint16_t number, const struct counter_key *key)
+uint16_t series_find(const struct series_set *set, const struct counter_key *key, uint64_t rule_id)
 {
-	const struct series *series = &set->items[number];
+	unsigned place = place_of(rule_id, key->what, key->window_ms);
 
-	return series->window_ms == key->window_ms && series->what == key->what &&
-	       slice_equal(series_rule(set, number), key->rule);
-}
+	for (; set->index[place]; place = (place + 1) % INDEX_PLACES) {
+		const struct series *series = &set->items[set->index[place] - 1];
 
-uint16_t series_find(const struct series_set *set, const struct counter_key *key)
-{
-	unsigned place;
-
-	if (key->rule.len == 0 || key->rule.len > SERIES_RULE_BYTES)
-		return SERIES_NONE;
-	place = place_of(series_rule_id(key->rule), key->what, key->window_ms);
-	for (; set->index[place]; place = (place + 1) % INDEX_PLACES)
-		if (is_series(set, (uint16_t)(set->index[place] - 1), key))
+		if (series->window_ms == key->window_ms && series->rule_id == rule_id &&
+			series->what == key->what && series->rule_len == key->rule.len)
 			return (uint16_t)(set->index[place] - 1);
+	}
 	return SERIES_NONE;
 }
 
@@ -82,9 +78,9 @@ static uint16_t free_place(const struct series_set *set)
 	return number < SERIES_MAX ? number : SERIES_NONE;
 }
 
-uint16_t series_get(struct series_set *set, const struct counter_key *key)
+uint16_t series_get(struct series_set *set, const struct counter_key *key, uint64_t rule_id)
 {
-	uint16_t number = series_find(set, key);
+	uint16_t number = series_find(set, key, rule_id);
 	struct series *series;
 
 	if (number != SERIES_NONE || key->rule.len == 0 || key->rule.len > SERIES_RULE_BYTES)
@@ -93,8 +89,9 @@ uint16_t series_get(struct series_set *set, const struct counter_key *key)
 	if (number == SERIES_NONE)
 		return number;
 	series = &set->items[number];
-	series->rule_id = series_rule_id(key->rule);
+	series->rule_id = rule_id;
 	series->window_ms = key->window_ms;
+	series->bucket_ms = window_bucket_ms(key->window_ms);
 	series->what = (uint8_t)key->what;
 	series->rule_len = (uint8_t)key->rule.len;
 	memcpy(series->name, key->rule.data, key->rule.len);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define NOTE_AGAIN_MS (UINT64_C(3600) * 1000)  /* how old the time on disk may get */
+#define NOTE_AGAIN_MS (UINT64_C(3600) * 1000) /* how old the time on disk may get */
 
 void services_init(struct services *services, enum ledger_settle mode)
 {
@@ -43,11 +43,11 @@ void services_settled(struct services *services, uint64_t name, uint64_t wall_ms
 	service = find(services, name);
 	if (!service) {
 		service = room(services);
-		*service = (struct service){ .name = name };
+		*service = (struct service){.name = name};
 	}
 	service->unsettled = 0;
 	if (wall_ms < service->settled_wall_ms ||
-	    wall_ms - service->settled_wall_ms >= NOTE_AGAIN_MS) {
+		wall_ms - service->settled_wall_ms >= NOTE_AGAIN_MS) {
 		service->settled_wall_ms = wall_ms;
 		services->changed = true;
 	}
@@ -71,7 +71,7 @@ bool services_settles(const struct services *services, uint64_t name, uint64_t w
 		if (service->name == name)
 			return service->unsettled < SERVICES_DOUBT &&
 			       (wall_ms < service->settled_wall_ms ||
-				wall_ms - service->settled_wall_ms < SERVICES_FORGET_MS);
+				       wall_ms - service->settled_wall_ms < SERVICES_FORGET_MS);
 	}
 	return false;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Which services (server_address, server_port) are known to ask at DATA or END-OF-MESSAGE: only there an unsettled
- * transaction is over, and what it reserved goes back. Learned from settling, or said by the configuration.
+ * Which services (server_address, server_port) are known to ask at DATA or END-OF-MESSAGE: only
+ * there an unsettled transaction is over, and what it reserved goes back. Learned from settling,
+ * or said by the configuration.
  *
- * A service is forgotten a day after it settled last, and doubted when SERVICES_DOUBT transactions in a row
- * ended unsettled: then its wiring has changed, and giving back would switch its limits off.
+ * A service is forgotten a day after it settled last, and doubted when SERVICES_DOUBT
+ * transactions in a row ended unsettled: then its wiring has changed, and giving back would
+ * switch its limits off.
  */
 #ifndef REEVE_DAEMON_COUNTING_SERVICES_H
 #define REEVE_DAEMON_COUNTING_SERVICES_H
@@ -19,16 +21,16 @@
 enum ledger_settle { LEDGER_SETTLE_AUTO, LEDGER_SETTLE_DATA, LEDGER_SETTLE_NONE };
 
 struct service {
-	uint64_t name;               /* the caller's hash */
+	uint64_t name; /* the caller's hash */
 	uint64_t settled_wall_ms;
-	uint32_t unsettled;          /* transactions in a row */
+	uint32_t unsettled; /* transactions in a row */
 };
 
 struct services {
 	enum ledger_settle mode;
 	struct service items[SERVICES_MAX];
 	uint32_t count;
-	bool changed;                /* worth writing out; cleared by who did */
+	bool changed; /* worth writing out; cleared by who did */
 };
 
 void services_init(struct services *services, enum ledger_settle mode);

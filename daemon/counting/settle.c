@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Settling: from what each counter was charged to what it should have been charged, now that Postfix says how
- * many recipients there are and how long the message is. First all raises of gates are checked together; if one
- * does not fit, nothing is raised and all that the transaction charged goes back.
+ * Settling: from what each counter was charged to what it should have been charged, now that
+ * Postfix says how many recipients there are and how long the message is. First all raises of
+ * gates are checked together; if one does not fit, nothing is raised and all that the transaction
+ * charged goes back.
  *
- * Whose recipients some were free of a rule is seen from numbers alone: more were asked about than the counter
- * has as members. Then Postfix's count cannot say how many of them are left, only that it is not more than both.
+ * Whose recipients some were free of a rule is seen from numbers alone: more were asked about
+ * than the counter has as members. Then Postfix's count cannot say how many of them are left,
+ * only that it is not more than both.
  */
 #include "daemon/counting/ledger.h"
 
@@ -25,14 +27,15 @@ static uint64_t as_reserved(const struct txn_group *group)
 	return group->what == COUNT_MESSAGES ? 1 : group->reserved;
 }
 
-static uint64_t settled_amount(struct txn_group *group, const struct ledger_settlement *settlement,
-			       unsigned asked)
+static uint64_t settled_amount(
+	struct txn_group *group, const struct ledger_settlement *settlement, unsigned asked)
 {
 	uint64_t count = settlement->recipient_count;
 
 	switch ((enum counter_what)group->what) {
 	case COUNT_RECIPIENTS:
-		return asked > group->recipients && group->reserved < count ? group->reserved : count;
+		return asked > group->recipients && group->reserved < count ? group->reserved
+									    : count;
 	case COUNT_MESSAGES:
 		return count > 0;
 	case COUNT_BYTES:
@@ -43,14 +46,15 @@ static uint64_t settled_amount(struct txn_group *group, const struct ledger_sett
 	return group->net;
 }
 
-static uint64_t target_of(struct txn *txn, unsigned index, const struct ledger_settlement *settlement)
+static uint64_t target_of(
+	struct txn *txn, unsigned index, const struct ledger_settlement *settlement)
 {
 	struct txn_group *group = &txn_groups(txn)[index];
 	unsigned asked = settlement->asked ? settlement->asked : txn->asked;
 
 	if (group->one_subject) {
 		if (settlement->recipient_count == 1 && settlement->recipient &&
-		    !has_member(txn, index, settlement->recipient))
+			!has_member(txn, index, settlement->recipient))
 			return 0;
 		if (settlement->recipient_count > 1 && (!asked || asked > group->recipients))
 			return as_reserved(group);
@@ -60,18 +64,17 @@ static uint64_t target_of(struct txn *txn, unsigned index, const struct ledger_s
 
 /* A gate that is to be raised, and does it fit? */
 static bool raise_fits(const struct ledger *ledger, const struct txn_group *group, uint64_t more,
-		       struct window *window, uint64_t wall_ms)
+	struct window *window, uint64_t wall_ms)
 {
-	if (!group->gate || !more ||
-	    !table_is_alive(ledger->counters, group->slot, group->birth))
+	if (!group->gate || !more || !table_is_alive(ledger->counters, group->slot, group->birth))
 		return true;
 	table_load(ledger->counters, group->slot, wall_ms, window);
 	return window_fits(window, group->limit, more);
 }
 
 /* All raises of gates together. Leaves the targets in ledger->amounts. */
-static bool check_raises(struct ledger *ledger, struct txn *txn, struct ledger_settlement *settlement,
-			 uint64_t wall_ms)
+static bool check_raises(struct ledger *ledger, struct txn *txn,
+	struct ledger_settlement *settlement, uint64_t wall_ms)
 {
 	struct window window;
 
@@ -99,8 +102,8 @@ static bool check_raises(struct ledger *ledger, struct txn *txn, struct ledger_s
 	return !settlement->refused;
 }
 
-static void raise_group(struct ledger *ledger, struct txn *txn, unsigned index, uint64_t more,
-			uint64_t wall_ms)
+static void raise_group(
+	struct ledger *ledger, struct txn *txn, unsigned index, uint64_t more, uint64_t wall_ms)
 {
 	const struct txn_group *group = &txn_groups(txn)[index];
 	struct window window;
@@ -136,16 +139,19 @@ static uint64_t apply(struct ledger *ledger, struct txn *txn, uint64_t wall_ms)
 	return refunded;
 }
 
-/* Members stand charged again, so that a recipient who is asked about once more is not charged beside the total. */
+/* Members stand charged again, so that a recipient who is asked about once more is not charged
+ * beside the total. */
 static void members_stand(struct txn *txn)
 {
 	struct txn_member *members = txn_members(txn);
 
 	for (unsigned i = 0; i < txn->members; i++)
 		members[i].refunded = false;
+	txn->any_refunded = false;
 }
 
-void ledger_settle(struct ledger *ledger, struct ledger_settlement *settlement, struct clock_now now)
+void ledger_settle(
+	struct ledger *ledger, struct ledger_settlement *settlement, struct clock_now now)
 {
 	struct txn *txn = txn_find(ledger->txns, settlement->transaction);
 

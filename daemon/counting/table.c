@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Entries are found through linear probing over 32-bit words: some bits of the hash beside the slot number keep
- * most false probes away from the entries. Removal shifts back, so there are no tombstones to clean up.
- * Slots that were given back form a list; the rest above `high` was never touched.
+ * Entries are found through linear probing over 32-bit words: some bits of the hash beside the
+ * slot number keep most false probes away from the entries. Removal shifts back, so there are no
+ * tombstones to clean up. Slots that were given back form a list; the rest above `high` was never
+ * touched.
  */
 #include "daemon/counting/table.h"
 
 #include "common/alloc.h"
 
 #define HAS_WARNED 1u
-#define PINNED 2u
-#define SAMPLE 16                /* counters looked at for one that may leave */
-#define SAMPLES 16               /* such rounds before giving up */
+#define SAMPLE 16  /* counters looked at for one that may leave */
+#define SAMPLES 16 /* such rounds before giving up */
 
 /* ---- making ---- */
 
@@ -23,8 +23,8 @@ static size_t places_for(uint32_t max)
 /* What is left of a counter's bytes after entry, index, mark, and a little for the fixed parts. */
 static size_t blocks_for_all(uint32_t max)
 {
-	size_t fixed = (size_t)max * sizeof(struct table_entry) + places_for(max) * sizeof(uint32_t) +
-		       marks_bytes(max);
+	size_t fixed = (size_t)max * sizeof(struct table_entry) +
+		       places_for(max) * sizeof(uint32_t) + marks_bytes(max);
 	size_t left = ((size_t)max * TABLE_COUNTER_BYTES - fixed) / BLOCK_BYTES;
 	size_t least = blocks_for(COUNTER_SUBJECT_BYTES) * 4;
 
@@ -44,6 +44,7 @@ struct counter_table *table_new(size_t max_counters, struct hash_key key)
 	table->random += !table->random;
 	table->max = (uint32_t)max_counters;
 	table->next_birth = 1;
+	table->storing = TABLE_NONE;
 	table->places = (uint32_t)places_for(table->max);
 	table->slot_mask = UINT32_MAX >> __builtin_clz(table->max);
 	table->tag_shift = 32 - (unsigned)__builtin_clz(table->max);
@@ -72,16 +73,17 @@ void table_free(struct counter_table **table)
 uint64_t table_bytes(const struct counter_table *table)
 {
 	return (uint64_t)table->high * sizeof(*table->entries) +
-	       (uint64_t)table->places * sizeof(*table->index) +
-	       marks_bytes(table->high) +
+	       (uint64_t)table->places * sizeof(*table->index) + marks_bytes(table->high) +
 	       (uint64_t)table->blocks.touched * BLOCK_BYTES;
 }
 
 /* ---- the index ---- */
 
-static uint32_t hash_of(uint64_t subject_hash, uint16_t series)
+/* The subject's hash is keyed and uniform; its counters need only be told apart. */
+static inline uint32_t hash_of(uint64_t subject_hash, uint16_t series)
 {
-	return (uint32_t)(hash64_mix(subject_hash, series) >> 32);
+	return (uint32_t)((subject_hash + (series + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15)) >>
+			  32);
 }
 
 /* High bits of the hash say where, low ones make the tag. */
@@ -96,29 +98,30 @@ static uint32_t next_place(const struct counter_table *table, uint32_t place)
 }
 
 static bool is_key(const struct counter_table *table, uint32_t slot, uint32_t hash, uint16_t series,
-		   struct slice subject)
+	struct slice subject)
 {
 	const struct table_entry *entry = &table->entries[slot];
 
-	return entry->hash == hash && entry->series == series && entry->subject_len == subject.len &&
+	return entry->hash == hash && entry->series == series &&
+	       entry->subject_len == subject.len &&
 	       blocks_equal(&table->blocks, entry->subject, subject.data, subject.len);
 }
 
-uint32_t table_find(const struct counter_table *table, const struct counter_key *key,
-		    uint64_t subject_hash)
+uint32_t table_find(
+	const struct counter_table *table, const struct counter_key *key, struct table_hash of_key)
 {
-	uint16_t series = series_find(&table->series, key);
+	uint16_t series = series_find(&table->series, key, of_key.rule_id);
 	uint32_t hash, place, word;
 
 	if (series == SERIES_NONE)
 		return TABLE_NONE;
-	hash = hash_of(subject_hash, series);
+	hash = hash_of(of_key.subject, series);
 	for (place = home_of(table, hash); (word = table->index[place]) != 0;
-	     place = next_place(table, place)) {
+		place = next_place(table, place)) {
 		uint32_t slot = (word & table->slot_mask) - 1;
 
 		if ((word ^ hash << table->tag_shift) >> table->tag_shift == 0 &&
-		    is_key(table, slot, hash, series, key->subject))
+			is_key(table, slot, hash, series, key->subject))
 			return slot;
 	}
 	return TABLE_NONE;
@@ -148,7 +151,7 @@ static void index_remove(struct counter_table *table, uint32_t slot)
 		hole = next_place(table, hole);
 	/* Whatever probing would no longer reach over the hole moves into it. */
 	for (place = next_place(table, hole); (word = table->index[place]) != 0;
-	     place = next_place(table, place)) {
+		place = next_place(table, place)) {
 		uint32_t home = home_of(table, table->entries[(word & table->slot_mask) - 1].hash);
 
 		if (distance(table, home, place) >= distance(table, hole, place)) {
@@ -163,7 +166,7 @@ static void index_remove(struct counter_table *table, uint32_t slot)
 
 static void slot_free(struct counter_table *table, uint32_t slot)
 {
-	table->entries[slot] = (struct table_entry){ .subject = table->free_slot };
+	table->entries[slot] = (struct table_entry){.subject = table->free_slot};
 	table->free_slot = slot + 1;
 }
 
@@ -180,12 +183,12 @@ void table_remove(struct counter_table *table, uint32_t slot)
 	table_mark(table, slot);
 }
 
-void table_pin(struct counter_table *table, uint32_t slot, bool pinned)
+static bool is_protected(const struct counter_table *table, uint32_t slot)
 {
-	if (pinned)
-		table->entries[slot].flags |= PINNED;
-	else
-		table->entries[slot].flags &= (uint8_t)~PINNED;
+	for (unsigned i = 0; i < table->protected_count; i++)
+		if (table->protected_slots[i] == slot)
+			return true;
+	return slot == table->storing;
 }
 
 static uint64_t next_random(struct counter_table *table)
@@ -223,16 +226,15 @@ static uint32_t pick_victim(struct counter_table *table, uint64_t wall_ms)
 		uint64_t newest_ms, age_ms;
 		double part;
 
-		if (!entry->birth || entry->flags & PINNED)
+		if (!entry->birth || is_protected(table, slot))
 			continue;
-		newest_ms = entry->newest *
-			    window_bucket_ms(table->series.items[entry->series].window_ms);
+		newest_ms = entry->newest * table->series.items[entry->series].bucket_ms;
 		age_ms = wall_ms > newest_ms ? wall_ms - newest_ms : 0;
 		part = part_used(table, slot, wall_ms);
 		if (part > 0.5)
 			continue;
 		if (best == TABLE_NONE || part < best_part ||
-		    (part <= best_part && age_ms > best_age_ms)) {
+			(part <= best_part && age_ms > best_age_ms)) {
 			best = slot;
 			best_part = part;
 			best_age_ms = age_ms;
@@ -268,7 +270,7 @@ static uint32_t take_slot(struct counter_table *table)
 static bool make_room(struct counter_table *table, size_t blocks, uint64_t wall_ms)
 {
 	while ((table->high == table->max && !table->free_slot) ||
-	       blocks_left(&table->blocks) < blocks)
+		blocks_left(&table->blocks) < blocks)
 		if (!evict_one(table, wall_ms))
 			return false;
 	return true;
@@ -282,12 +284,12 @@ static uint32_t new_birth(struct counter_table *table)
 	return birth;
 }
 
-static void entry_fill(struct counter_table *table, uint32_t slot, uint16_t series, struct slice subject,
-		       uint64_t subject_hash)
+static void entry_fill(struct counter_table *table, uint32_t slot, uint16_t series,
+	struct slice subject, uint64_t subject_hash)
 {
 	struct table_entry *entry = &table->entries[slot];
 
-	*entry = (struct table_entry){ .series = series, .subject_len = (uint8_t)subject.len };
+	*entry = (struct table_entry){.series = series, .subject_len = (uint8_t)subject.len};
 	entry->hash = hash_of(subject_hash, series);
 	/* make_room() has seen to it that this fits. */
 	(void)!blocks_put(&table->blocks, &entry->subject, subject.data, subject.len);
@@ -296,34 +298,35 @@ static void entry_fill(struct counter_table *table, uint32_t slot, uint16_t seri
 }
 
 uint32_t table_add(struct counter_table *table, const struct counter_key *key,
-		   uint64_t subject_hash, uint64_t limit, uint64_t wall_ms)
+	struct table_hash hash, uint64_t limit, uint64_t wall_ms)
 {
 	uint16_t series;
 	uint32_t slot;
 
 	if (key->subject.len == 0 || key->subject.len > COUNTER_SUBJECT_BYTES ||
-	    !make_room(table, blocks_for(key->subject.len), wall_ms) ||
-	    (series = series_get(&table->series, key)) == SERIES_NONE) {
+		!make_room(table, blocks_for(key->subject.len), wall_ms) ||
+		(series = series_get(&table->series, key, hash.rule_id)) == SERIES_NONE) {
 		table->no_room++;
 		return TABLE_NONE;
 	}
 	table->series.items[series].counters++;
 	slot = take_slot(table);
-	entry_fill(table, slot, series, key->subject, subject_hash);
+	entry_fill(table, slot, series, key->subject, hash.subject);
 	table->entries[slot].birth = new_birth(table);
 	table->entries[slot].limit = limit;
+	table->entries[slot].newest = wall_ms / table->series.items[series].bucket_ms;
 	table_mark(table, slot);
 	return slot;
 }
 
 /* ---- windows ---- */
 
-static void unpack(const struct counter_table *table, const struct table_entry *entry,
-		   struct window *ret)
+static void unpack(
+	const struct counter_table *table, const struct table_entry *entry, struct window *ret)
 {
 	uint8_t bytes[PACK_MAX_BYTES];
 
-	ret->bucket_ms = window_bucket_ms(table->series.items[entry->series].window_ms);
+	ret->bucket_ms = table->series.items[entry->series].bucket_ms;
 	ret->newest = entry->newest;
 	if (entry->packed_len <= TABLE_INLINE_BYTES) {
 		pack_unpack(ret, entry->packed, entry->packed_len);
@@ -331,24 +334,24 @@ static void unpack(const struct counter_table *table, const struct table_entry *
 	}
 	memcpy(bytes, entry->packed, TABLE_INLINE_BYTES);
 	blocks_get(&table->blocks, entry->buckets, bytes + TABLE_INLINE_BYTES,
-		   entry->packed_len - TABLE_INLINE_BYTES);
+		entry->packed_len - TABLE_INLINE_BYTES);
 	pack_unpack(ret, bytes, entry->packed_len);
 }
 
-void table_load(const struct counter_table *table, uint32_t slot, uint64_t wall_ms,
-		struct window *ret)
+void table_load(
+	const struct counter_table *table, uint32_t slot, uint64_t wall_ms, struct window *ret)
 {
 	unpack(table, &table->entries[slot], ret);
 	window_roll(ret, wall_ms);
 }
 
-static bool put_packed(struct counter_table *table, struct table_entry *entry, const uint8_t *bytes,
-		       size_t len)
+static bool put_packed(
+	struct counter_table *table, struct table_entry *entry, const uint8_t *bytes, size_t len)
 {
 	size_t first = len < TABLE_INLINE_BYTES ? len : TABLE_INLINE_BYTES;
 
 	if ((len > first || entry->buckets) &&
-	    !blocks_put(&table->blocks, &entry->buckets, bytes + first, len - first))
+		!blocks_put(&table->blocks, &entry->buckets, bytes + first, len - first))
 		return false;
 	memcpy(entry->packed, bytes, first);
 	entry->packed_len = (uint16_t)len;
@@ -374,20 +377,46 @@ static void fold_oldest(struct window *window)
 	window->total += amount;
 }
 
-void table_store(struct counter_table *table, uint32_t slot, struct window *window, uint64_t wall_ms)
+void table_store(
+	struct counter_table *table, uint32_t slot, struct window *window, uint64_t wall_ms)
 {
 	struct table_entry *entry = &table->entries[slot];
 	uint8_t bytes[PACK_MAX_BYTES];
-	uint8_t was = entry->flags;
 
-	entry->flags |= PINNED;
+	table->storing = slot;
 	while (!put_packed(table, entry, bytes, pack_window(window, bytes)))
 		if (!evict_one(table, wall_ms))
 			fold_oldest(window);
-	entry->flags = was;
+	table->storing = TABLE_NONE;
 	entry->newest = window->newest;
 	entry->total = window->total;
 	table_mark(table, slot);
+}
+
+/* The newest bucket's token comes first: its distance is 1, and a small count stands in it or in
+ * the byte behind it. */
+bool table_bump(struct counter_table *table, uint32_t slot, uint64_t amount)
+{
+	struct table_entry *entry = &table->entries[slot];
+	uint8_t *packed = entry->packed;
+
+	if (amount == 0)
+		return true;
+	if (amount > 15)
+		return false;
+	if (entry->packed_len == 0) {
+		packed[0] = (uint8_t)(0x10 | amount);
+		entry->packed_len = 1;
+	} else if (packed[0] > 0x10 && packed[0] + amount < 0x20) {
+		packed[0] = (uint8_t)(packed[0] + amount);
+	} else if (packed[0] == 0x10 && packed[1] + amount < 0x80) {
+		packed[1] = (uint8_t)(packed[1] + amount);
+	} else {
+		return false;
+	}
+	entry->total += amount;
+	table_mark(table, slot);
+	return true;
 }
 
 void table_set_limit(struct counter_table *table, uint32_t slot, uint64_t limit)
@@ -395,14 +424,14 @@ void table_set_limit(struct counter_table *table, uint32_t slot, uint64_t limit)
 	table->entries[slot].limit = limit;
 }
 
-bool table_warn_once(struct counter_table *table, uint32_t slot, uint64_t newest)
+bool table_warn_once(struct counter_table *table, uint32_t slot)
 {
 	struct table_entry *entry = &table->entries[slot];
 
-	if (entry->flags & HAS_WARNED && (uint32_t)newest - entry->warned < WINDOW_BUCKETS)
+	if (entry->flags & HAS_WARNED && (uint32_t)entry->newest - entry->warned < WINDOW_BUCKETS)
 		return false;
 	entry->flags |= HAS_WARNED;
-	entry->warned = (uint32_t)newest;
+	entry->warned = (uint32_t)entry->newest;
 	table_mark(table, slot);
 	return true;
 }
@@ -413,10 +442,10 @@ void table_forget_warning(struct counter_table *table, uint32_t slot)
 	table_mark(table, slot);
 }
 
-static bool is_over(const struct counter_table *table, const struct table_entry *entry,
-		    uint64_t wall_ms)
+static bool is_over(
+	const struct counter_table *table, const struct table_entry *entry, uint64_t wall_ms)
 {
-	uint64_t bucket_ms = window_bucket_ms(table->series.items[entry->series].window_ms);
+	uint64_t bucket_ms = table->series.items[entry->series].bucket_ms;
 	uint64_t over_ms = (entry->newest + WINDOW_BUCKETS) * bucket_ms;
 
 	return wall_ms > over_ms && wall_ms - over_ms > TABLE_LINGER_MS;
@@ -429,7 +458,7 @@ void table_sweep(struct counter_table *table, uint32_t slots, uint64_t wall_ms)
 		const struct table_entry *entry = &table->entries[slot];
 
 		table->swept = slot + 1;
-		if (entry->birth && !(entry->flags & PINNED) && is_over(table, entry, wall_ms))
+		if (entry->birth && is_over(table, entry, wall_ms))
 			table_remove(table, slot);
 	}
 }
@@ -464,11 +493,12 @@ bool table_read(const struct counter_table *table, uint32_t slot, struct table_r
 	}
 	memcpy(ret->packed, entry->packed, TABLE_INLINE_BYTES);
 	blocks_get(&table->blocks, entry->buckets, ret->packed + TABLE_INLINE_BYTES,
-		   entry->packed_len - TABLE_INLINE_BYTES);
+		entry->packed_len - TABLE_INLINE_BYTES);
 	return true;
 }
 
-/* While records are put back, free slots below `high` are found by looking, each once; later they are a list. */
+/* While records are put back, free slots below `high` are found by looking, each once; later they
+ * are a list. */
 static uint32_t restore_slot(struct counter_table *table, uint32_t wanted)
 {
 	uint32_t slot = table->swept;
@@ -489,16 +519,17 @@ static uint32_t restore_slot(struct counter_table *table, uint32_t wanted)
 bool table_restore(struct counter_table *table, uint32_t slot, const struct table_record *record)
 {
 	const struct counter_key *key = &record->key;
-	uint64_t subject_hash = table_hash(table, key->subject);
+	struct table_hash hash = table_hash(table, key);
 	struct table_entry *entry;
 	struct window window;
 	uint16_t series;
 	uint32_t wanted = slot;
 
 	if (key->subject.len == 0 || key->subject.len > COUNTER_SUBJECT_BYTES ||
-	    blocks_left(&table->blocks) < blocks_for(key->subject.len) + blocks_for(record->packed_len) ||
-	    table_find(table, key, subject_hash) != TABLE_NONE ||
-	    (series = series_get(&table->series, key)) == SERIES_NONE)
+		blocks_left(&table->blocks) <
+			blocks_for(key->subject.len) + blocks_for(record->packed_len) ||
+		table_find(table, key, hash) != TABLE_NONE ||
+		(series = series_get(&table->series, key, hash.rule_id)) == SERIES_NONE)
 		return false;
 	table->series.items[series].counters++;
 	slot = restore_slot(table, wanted);
@@ -506,7 +537,7 @@ bool table_restore(struct counter_table *table, uint32_t slot, const struct tabl
 		series_drop(&table->series, series);
 		return false;
 	}
-	entry_fill(table, slot, series, key->subject, subject_hash);
+	entry_fill(table, slot, series, key->subject, hash.subject);
 	entry = &table->entries[slot];
 	entry->birth = slot == wanted ? record->birth : new_birth(table);
 	entry->limit = record->limit;
@@ -548,17 +579,17 @@ uint32_t table_next_dirty(struct counter_table *table, uint32_t from)
 	return slot;
 }
 
-uint16_t table_next_series(const struct counter_table *table, uint16_t from,
-			   struct counter_key *ret_key)
+uint16_t table_next_series(
+	const struct counter_table *table, uint16_t from, struct counter_key *ret_key)
 {
 	for (; from < table->series.used; from++) {
 		const struct series *series = &table->series.items[from];
 
 		if (!series->counters)
 			continue;
-		*ret_key = (struct counter_key){ .rule = series_rule(&table->series, from),
-						 .what = (enum counter_what)series->what,
-						 .window_ms = series->window_ms };
+		*ret_key = (struct counter_key){.rule = series_rule(&table->series, from),
+			.what = (enum counter_what)series->what,
+			.window_ms = series->window_ms};
 		return from;
 	}
 	return SERIES_NONE;

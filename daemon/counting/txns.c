@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Slots, an open-addressing index by the low half of the id (at most half full), and three lists by age. A
- * list of items that outgrows its transaction moves to the heap, doubles there, and never comes back.
+ * Slots, an open-addressing index by the low half of the id (at most half full), and three lists
+ * by age. A list of items that outgrows its transaction moves to the heap, doubles there, and
+ * never comes back.
  */
 #include "daemon/counting/txns.h"
 
@@ -12,7 +13,7 @@
 
 #define TABLE_MAX_TXNS (1u << 26)
 #define HEAP_BASE_BYTES ((size_t)64 << 20)
-#define HEAP_TXN_BYTES 256       /* and so much more for each transaction */
+#define HEAP_TXN_BYTES 256 /* and so much more for each transaction */
 
 static size_t index_bytes(const struct txn_table *table)
 {
@@ -169,7 +170,7 @@ static size_t heap_bytes_of(const struct txn *txn)
 
 static void slot_free(struct txn_table *table, struct txn *txn)
 {
-	*txn = (struct txn){ .older = table->free_slot };
+	*txn = (struct txn){.older = table->free_slot};
 	table->free_slot = txn_slot(table, txn) + 1;
 }
 
@@ -235,8 +236,8 @@ static void make_heap_room(struct txn_table *table, const struct txn *txn, size_
 }
 
 /* A list that is full, inline or on the heap, gets twice the room. */
-static void *grow(struct txn_table *table, const struct txn *txn, void *heap, const void *inline_items,
-		  size_t count, size_t item_bytes, uint16_t *room)
+static void *grow(struct txn_table *table, const struct txn *txn, void *heap,
+	const void *inline_items, size_t count, size_t item_bytes, uint16_t *room)
 {
 	size_t more = (count * 2 - *room) * item_bytes;
 	void *memory;
@@ -258,9 +259,9 @@ struct txn_group *txn_add_group(struct txn_table *table, struct txn *txn)
 		return NULL;
 	if (txn->groups == (txn->group_room ? txn->group_room : TXN_INLINE_GROUPS))
 		txn->group_heap = grow(table, txn, txn->group_heap, txn->group_inline, txn->groups,
-				    sizeof(*group), &txn->group_room);
+			sizeof(*group), &txn->group_room);
 	group = &txn_groups(txn)[txn->groups++];
-	*group = (struct txn_group){ .slot = 0 };
+	*group = (struct txn_group){.slot = 0};
 	return group;
 }
 
@@ -272,9 +273,9 @@ struct txn_layer *txn_add_layer(struct txn_table *table, struct txn *txn)
 		return NULL;
 	if (txn->layers == (txn->layer_room ? txn->layer_room : TXN_INLINE_LAYERS))
 		txn->layer_heap = grow(table, txn, txn->layer_heap, txn->layer_inline, txn->layers,
-				    sizeof(*layer), &txn->layer_room);
+			sizeof(*layer), &txn->layer_room);
 	layer = &txn_layers(txn)[txn->layers++];
-	*layer = (struct txn_layer){ .group = 0 };
+	*layer = (struct txn_layer){.group = 0};
 	return layer;
 }
 
@@ -285,10 +286,10 @@ struct txn_member *txn_add_member(struct txn_table *table, struct txn *txn)
 	if (txn->members == TXN_MAX_ITEMS)
 		return NULL;
 	if (txn->members == (txn->member_room ? txn->member_room : TXN_INLINE_MEMBERS))
-		txn->member_heap = grow(table, txn, txn->member_heap, txn->member_inline, txn->members,
-				    sizeof(*member), &txn->member_room);
+		txn->member_heap = grow(table, txn, txn->member_heap, txn->member_inline,
+			txn->members, sizeof(*member), &txn->member_room);
 	member = &txn_members(txn)[txn->members++];
-	*member = (struct txn_member){ .group = 0 };
+	*member = (struct txn_member){.group = 0};
 	return member;
 }
 
@@ -351,7 +352,7 @@ void txn_restored(struct txn_table *table)
 	table->free_slot = 0;
 	for (uint32_t slot = table->high; slot-- > 0;) {
 		if (txn_at(table, slot))
-			order[count++] = (struct restored){ table->slots[slot].used_ms, slot };
+			order[count++] = (struct restored){table->slots[slot].used_ms, slot};
 		else
 			slot_free(table, &table->slots[slot]);
 	}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What mail transactions charged: for each counter (a group) how much and in which buckets (layers), and
- * for which recipients (members). A bounded table by the transaction's id, which is a keyed hash already;
- * kept 15 minutes after the last use, 2 after END-OF-MESSAGE; when it is full, the longest unused leaves. It knows no
- * counters but their slot and birth, and decides nothing (see ledger.h).
+ * What mail transactions charged: for each counter (a group) how much and in which buckets
+ * (layers), and for which recipients (members). A bounded table by the transaction's id, which is
+ * a keyed hash already; kept 15 minutes after the last use, 2 after END-OF-MESSAGE; when it is
+ * full, the longest unused leaves. It knows no counters but their slot and birth, and decides
+ * nothing (see ledger.h).
  *
- * Two groups, two layers and four members have room in the transaction itself; longer lists are on the heap,
- * TXN_MAX_ITEMS at most, and all heaps together are bounded too.
+ * Two groups, two layers and four members have room in the transaction itself; longer lists are
+ * on the heap, TXN_MAX_ITEMS at most, and all heaps together are bounded too.
  */
 #ifndef REEVE_DAEMON_COUNTING_TXNS_H
 #define REEVE_DAEMON_COUNTING_TXNS_H
@@ -19,7 +20,7 @@
 #define TXN_ENDED_MS (2 * 60 * 1000)
 #define TXN_UNSETTLED_MS (10 * 60 * 1000)
 #define TXN_MAX_ITEMS 4096
-#define TXN_INLINE_GROUPS 2        /* powers of two, all three */
+#define TXN_INLINE_GROUPS 2 /* powers of two, all three */
 #define TXN_INLINE_LAYERS 2
 #define TXN_INLINE_MEMBERS 4
 #define TXN_NONE UINT32_MAX
@@ -27,18 +28,18 @@
 struct txn_group {
 	uint64_t rule_id;
 	uint64_t limit;
-	uint64_t reserved;           /* ever: recipients; or the claim in bytes, later the real size */
-	uint64_t net;                /* charged now */
-	uint32_t slot, birth;        /* of the counter */
-	uint32_t recipients;         /* distinct ones, refunded ones too */
-	uint8_t what;                /* enum counter_what */
+	uint64_t reserved;    /* ever: recipients; or the claim in bytes, later the real size */
+	uint64_t net;         /* charged now */
+	uint32_t slot, birth; /* of the counter */
+	uint32_t recipients;  /* distinct ones, refunded ones too */
+	uint8_t what;         /* enum counter_what */
 	bool gate, one_subject;
-	bool charged;                /* not refunded; net may be 0 all the same */
+	bool charged; /* not refunded; net may be 0 all the same */
 };
 
 struct txn_layer {
-	uint64_t amount;             /* above 0 */
-	uint32_t bucket;             /* low bits of the bucket's number */
+	uint64_t amount; /* above 0 */
+	uint32_t bucket; /* low bits of the bucket's number */
 	uint16_t group;
 };
 
@@ -52,15 +53,16 @@ struct txn_member {
 enum txn_age { TXN_ACTIVE, TXN_UNSETTLED, TXN_ENDED, TXN_AGES };
 
 struct txn {
-	struct hash128 id;           /* zero: the slot is free, and `older` is the next free one + 1 */
+	struct hash128 id; /* zero: the slot is free, and `older` is the next free one + 1 */
 	uint64_t service;
-	int64_t used_ms;             /* monotonic; below 0 for those of an earlier run */
-	uint32_t older, newer;       /* slot + 1 */
+	int64_t used_ms;       /* monotonic; below 0 for those of an earlier run */
+	uint32_t older, newer; /* slot + 1 */
 	uint32_t asked;
 	uint16_t groups, layers, members;
 	uint16_t group_room, layer_room, member_room; /* on the heap */
-	uint8_t age;                 /* enum txn_age; UNSETTLED: ten minutes have passed, settled or not */
+	uint8_t age; /* enum txn_age; UNSETTLED: ten minutes have passed, settled or not */
 	bool settled, ended;
+	bool any_refunded;            /* some member may be */
 	struct txn_group *group_heap; /* NULL: the inline ones */
 	struct txn_layer *layer_heap;
 	struct txn_member *member_heap;
@@ -72,11 +74,13 @@ struct txn {
 struct txn_table {
 	/* private */
 	struct txn *slots;
-	uint32_t *index;             /* slot + 1 */
-	uint64_t *dirty;             /* marks */
+	uint32_t *index; /* slot + 1 */
+	uint64_t *dirty; /* marks */
 	uint32_t max, high, index_mask;
-	uint32_t free_slot;          /* + 1 */
-	struct { uint32_t oldest, newest; } ages[TXN_AGES]; /* slot + 1 */
+	uint32_t free_slot; /* + 1 */
+	struct {
+		uint32_t oldest, newest;
+	} ages[TXN_AGES]; /* slot + 1 */
 	size_t heap_max;
 	/* readable */
 	size_t heap_bytes;
@@ -89,7 +93,8 @@ void txn_table_free(struct txn_table **table);
 
 /* NULL: not known. Does not count as use. */
 struct txn *txn_find(const struct txn_table *table, struct hash128 id);
-/* A new one, used now; the id is not zero and not there. The longest unused leaves for it if need be. */
+/* A new one, used now; the id is not zero and not there. The longest unused leaves for it if need
+ * be. */
 struct txn *txn_add(struct txn_table *table, struct hash128 id, uint64_t mono_ms)
 	__attribute__((returns_nonnull));
 void txn_remove(struct txn_table *table, struct txn *txn);
@@ -114,7 +119,8 @@ static inline struct txn_member *txn_members(struct txn *txn)
 	return txn->member_heap ? txn->member_heap : txn->member_inline;
 }
 
-/* A zeroed item at the end of its list; NULL: TXN_MAX_ITEMS are there. Earlier pointers into the list are void. */
+/* A zeroed item at the end of its list; NULL: TXN_MAX_ITEMS are there. Earlier pointers into the
+ * list are void. */
 struct txn_group *txn_add_group(struct txn_table *table, struct txn *txn);
 struct txn_layer *txn_add_layer(struct txn_table *table, struct txn *txn);
 struct txn_member *txn_add_member(struct txn_table *table, struct txn *txn);
@@ -134,8 +140,8 @@ static inline void txn_mark(struct txn_table *table, const struct txn *txn)
 struct txn *txn_at(const struct txn_table *table, uint32_t slot);
 uint32_t txn_next_dirty(struct txn_table *table, uint32_t from);
 void txn_mark_slot(struct txn_table *table, uint32_t slot);
-/* Into that slot, only between txn_table_new() and txn_restored(), in any order. NULL: taken, past the end, or
- * the id is there or zero. */
+/* Into that slot, only between txn_table_new() and txn_restored(), in any order. NULL: taken,
+ * past the end, or the id is there or zero. */
 struct txn *txn_restore(struct txn_table *table, uint32_t slot, struct hash128 id);
 /* Sorts the lists by last use. */
 void txn_restored(struct txn_table *table);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A ring of 61 buckets with a bit for each that holds something: rolling, packing and unpacking touch
- * live buckets only, and an empty window need not be cleared.
+ * A ring of 61 buckets with a bit for each that holds something: rolling, packing and unpacking
+ * touch live buckets only, and an empty window need not be cleared.
  */
 #include "daemon/counting/window.h"
 
@@ -81,7 +81,7 @@ uint64_t window_take(struct window *window, uint64_t bucket, uint64_t amount)
 	uint64_t *count = &window->count[bucket % WINDOW_BUCKETS];
 
 	if (bucket > window->newest || window->newest - bucket >= WINDOW_BUCKETS ||
-	    !(window->live & bit))
+		!(window->live & bit))
 		return 0;
 	if (amount >= *count) {
 		amount = *count;
@@ -114,8 +114,8 @@ static uint64_t oldest_possible(const struct window *window)
 	return window->newest >= WINDOW_BUCKETS - 1 ? window->newest - (WINDOW_BUCKETS - 1) : 0;
 }
 
-uint64_t window_wait_ms(const struct window *window, uint64_t limit, uint64_t amount,
-			uint64_t wall_ms)
+uint64_t window_wait_ms(
+	const struct window *window, uint64_t limit, uint64_t amount, uint64_t wall_ms)
 {
 	uint64_t bucket = oldest_possible(window);
 	uint64_t over;

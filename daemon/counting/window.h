@@ -19,11 +19,11 @@
 #define WINDOW_BUCKETS 61
 
 struct window {
-	uint64_t bucket_ms;                 /* window / 60, at least 1 */
-	uint64_t newest;                    /* number of the newest bucket; 0: never used */
-	uint64_t total;                     /* of all live buckets */
-	uint64_t live;                      /* bit b % 61: bucket b holds something */
-	uint64_t count[WINDOW_BUCKETS];     /* bucket b is at b % 61; undefined where it is not live */
+	uint64_t bucket_ms;             /* window / 60, at least 1 */
+	uint64_t newest;                /* number of the newest bucket; 0: never used */
+	uint64_t total;                 /* of all live buckets */
+	uint64_t live;                  /* bit b % 61: bucket b holds something */
+	uint64_t count[WINDOW_BUCKETS]; /* bucket b is at b % 61; undefined where it is not live */
 };
 
 /* The length of a bucket for a window. */
@@ -37,11 +37,12 @@ void window_init(struct window *window, uint64_t window_ms);
 void window_roll(struct window *window, uint64_t wall_ms);
 /* Adds to the newest bucket; returns its number. Saturates instead of wrapping. */
 uint64_t window_add(struct window *window, uint64_t amount);
-/* Takes back from `bucket`; an expired bucket takes none, none falls below 0. Returns what was taken. */
+/* Takes back from `bucket`; an expired bucket takes none, none falls below 0. Returns what was
+ * taken. */
 uint64_t window_take(struct window *window, uint64_t bucket, uint64_t amount);
 /* Milliseconds from `wall_ms` until `amount` fits under `limit`; UINT64_MAX: never. 0: now. */
-uint64_t window_wait_ms(const struct window *window, uint64_t limit, uint64_t amount,
-			uint64_t wall_ms);
+uint64_t window_wait_ms(
+	const struct window *window, uint64_t limit, uint64_t amount, uint64_t wall_ms);
 /* Milliseconds until the oldest live bucket leaves, and what it holds; 0 and 0: nothing is used. */
 uint64_t window_next_ms(const struct window *window, uint64_t wall_ms, uint64_t *ret_amount);
 

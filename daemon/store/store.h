@@ -26,71 +26,76 @@ enum store_op_state { STORE_OP_IDLE, STORE_OP_PENDING, STORE_OP_DONE };
 struct store_op {
 	enum store_op_state state;
 	bool failed;
-	struct waiter *waiter;     /* set by the caller */
-	void *ticket;              /* the backend's */
+	struct waiter *waiter; /* set by the caller */
+	void *ticket;          /* the backend's */
 };
 
 /* Check and charge, one atomic step. */
 struct store_reserve {
 	struct store_op op;
-	/* Zero: none; then nothing is remembered and repeats count again. Two nodes of a cluster, and two
-	 * runs, must come to the same: see store_embedded_hash_key(). */
+	/* Zero: none; then nothing is remembered and repeats count again. Two nodes of a cluster,
+	 * and two runs, must come to the same: see store_embedded_hash_key(). */
 	struct hash128 transaction;
-	uint64_t service;           /* hash of (server_address, server_port) */
-	/* Hash of the recipient; 0: the charge is for the whole message (DATA, END-OF-MESSAGE without an
-	 * earlier RCPT). */
+	uint64_t service; /* hash of (server_address, server_port) */
+	/* Hash of the recipient; 0: the charge is for the whole message (DATA, END-OF-MESSAGE
+	 * without an earlier RCPT). */
 	uint64_t recipient;
-	unsigned asked;             /* distinct recipients of the transaction so far, this one included, free ones too */
+	/* Distinct recipients of the transaction so far, this one included, free ones too. */
+	unsigned asked;
 	struct store_charge *charges;
 	unsigned count;
 	/* results */
-	int refused;                /* index of the first refusing gate; -1: none */
+	int refused; /* index of the first refusing gate; -1: none */
 };
 
 /* DATA and END-OF-MESSAGE: from what was reserved to what was accepted, without matching again. */
 struct store_settle {
 	struct store_op op;
 	struct hash128 transaction;
-	uint64_t service;           /* known from now on to ask at these states */
+	uint64_t service; /* known from now on to ask at these states */
 	uint64_t recipient_count;
-	unsigned asked;             /* 0: not known */
-	uint64_t recipient;         /* where recipient_count is 1 and Postfix says which: its hash, as in store_reserve; else 0 */
-	uint64_t size_bytes;        /* END-OF-MESSAGE: the real size */
+	unsigned asked; /* 0: not known */
+	/* Where recipient_count is 1 and Postfix says which: its hash, as in store_reserve;
+	 * else 0. */
+	uint64_t recipient;
+	uint64_t size_bytes; /* END-OF-MESSAGE: the real size */
 	bool end_of_message;
 	/* results */
-	bool unknown;               /* no such transaction, or it charged nothing: reserve with the whole count */
-	bool refused;               /* a raise did not fit: the whole transaction was refunded */
-	char refused_rule[65];      /* its name, NUL-terminated */
-	struct counter_key refused_key; /* rule and subject point to refused_rule, refused_subject */
+	bool unknown; /* no such transaction, or it charged nothing: reserve with the whole count */
+	bool refused; /* a raise did not fit: the whole transaction was refunded */
+	char refused_rule[65]; /* its name, NUL-terminated */
+	/* Rule and subject point to refused_rule, refused_subject. */
+	struct counter_key refused_key;
 	char refused_subject[COUNTER_SUBJECT_BYTES + 1];
 	uint64_t used, limit, retry_ms;
-	uint64_t refunded;          /* how many recipients were given back (the most in any one counter), for the log */
+	/* How many recipients were given back (the most in any one counter), for the log. */
+	uint64_t refunded;
 };
 
 /* A look at one counter, without charging. */
 struct store_usage {
 	struct store_op op;
 	struct counter_key key;
-	uint64_t limit;             /* for free_ms */
+	uint64_t limit; /* for free_ms */
 	/* results */
 	uint64_t used;
-	uint64_t free_ms;           /* until the next part is free again; 0: nothing is used */
+	uint64_t free_ms; /* until the next part is free again; 0: nothing is used */
 	uint64_t free_amount;
 };
 
 /* One counter in a listing. The texts are valid until the function it was handed to returns. */
 struct store_counter {
 	struct counter_key key;
-	uint64_t used, limit;       /* limit: the last it was checked against */
+	uint64_t used, limit; /* limit: the last it was checked against */
 };
 
 /* A ban as it is kept. Texts are NUL-terminated, printable ASCII. */
 struct ban {
-	struct cidr network;        /* IPv4 /32; IPv6 /64 or /48 by itself, anything by hand */
+	struct cidr network; /* IPv4 /32; IPv6 /64 or /48 by itself, anything by hand */
 	uint64_t since_wall_ms, until_wall_ms; /* until UINT64_MAX: for ever (by hand only) */
-	uint32_t times;             /* how many bans in a row; doubles the duration */
+	uint32_t times;                        /* how many bans in a row; doubles the duration */
 	bool manual;
-	char by[32];                /* "auto" or who */
+	char by[32]; /* "auto" or who */
 	char node[64];
 	char reason[96];
 };
@@ -102,16 +107,17 @@ struct store {
 };
 
 struct store_ops {
-	const char *name;           /* "embedded", "redis" */
+	const char *name; /* "embedded", "redis" */
 	void (*reserve)(struct store *, struct store_reserve *, struct clock_now);
 	void (*settle)(struct store *, struct store_settle *, struct clock_now);
 	/* All that this transaction charged goes back (Reeve refused at DATA or END-OF-MESSAGE). */
 	void (*refund)(struct store *, struct hash128 transaction, struct clock_now);
-	/* The policy connection went on to another transaction: if this one was never settled and its service
-	 * settles, it is over and refunded. */
+	/* The policy connection went on to another transaction: if this one was never settled and
+	 * its service settles, it is over and refunded. */
 	void (*abandon)(struct store *, struct hash128 transaction, struct clock_now);
 	void (*usage)(struct store *, struct store_usage *, struct clock_now);
-	/* Empties the counters of a subject (all rules, all windows). Returns how many held something. */
+	/* Empties the counters of a subject (all rules, all windows). Returns how many held
+	 * something. */
 	unsigned (*reset)(struct store *, struct slice subject, struct clock_now);
 	void (*forget)(struct store *, struct store_op *);
 
@@ -125,13 +131,14 @@ struct store_ops {
 	/* Writes out all that is left, waits for it, frees. */
 	void (*close)(struct store *);
 
-	/* The counters of a subject, or with an empty one all of this node's that hold something, in no order. */
+	/* The counters of a subject, or with an empty one all of this node's that hold something,
+	 * in no order. */
 	void (*list)(struct store *, struct slice subject,
-		     void (*each)(void *arg, const struct store_counter *), void *arg,
-		     struct clock_now);
+		void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now);
 };
 
-static inline void store_reserve(struct store *store, struct store_reserve *op, struct clock_now now)
+static inline void store_reserve(
+	struct store *store, struct store_reserve *op, struct clock_now now)
 {
 	store->ops->reserve(store, op, now);
 }

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An array that doubles (the bound is far above ordinary lists), and an index by keyed hash that is built anew
- * when it does.
+ * An array that doubles (the bound is far above ordinary lists), and an index by keyed hash that
+ * is built anew when it does.
  */
 #include "daemon/store/embedded/banlist.h"
 
 #include "common/alloc.h"
 
-#define FIRST_ROOM 64u           /* a power of two */
+#define FIRST_ROOM 64u /* a power of two */
 
 struct slot {
 	struct ban ban;
 	bool used, dirty;
-	uint32_t next_free;          /* + 1 */
+	uint32_t next_free; /* + 1 */
 };
 
 struct banlist {
 	struct hash_key key;
 	struct slot *slots;
-	uint32_t *index;             /* slot + 1; twice as long as slots */
+	uint32_t *index; /* slot + 1; twice as long as slots */
 	uint32_t room, high, count, max, dirty;
-	uint32_t free_slot;          /* + 1 */
+	uint32_t free_slot; /* + 1 */
 };
 
 struct banlist *banlist_new(size_t max, struct hash_key key)
@@ -52,7 +52,8 @@ static uint32_t home_of(const struct banlist *list, const struct cidr *network)
 
 	memcpy(bytes, network->ip.bytes, sizeof(network->ip.bytes));
 	bytes[sizeof(network->ip.bytes)] = (char)network->bits;
-	return (uint32_t)hash64(&list->key, slice_make(bytes, sizeof(bytes))) & (list->room * 2 - 1);
+	return (uint32_t)hash64(&list->key, slice_make(bytes, sizeof(bytes))) &
+	       (list->room * 2 - 1);
 }
 
 static uint32_t next_place(const struct banlist *list, uint32_t place)
@@ -186,7 +187,8 @@ void banlist_remove(struct banlist *list, const struct cidr *network)
 
 bool banlist_restore(struct banlist *list, uint32_t slot, const struct ban *ban)
 {
-	if (slot >= list->max || banlist_at(list, slot) || find(list, &ban->network) != BANLIST_NONE)
+	if (slot >= list->max || banlist_at(list, slot) ||
+		find(list, &ban->network) != BANLIST_NONE)
 		return false;
 	grow(list, slot + 1);
 	if (slot >= list->high)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Header and value, one after the other. The builder's bound is far above what a snapshot holds (its maker
- * stops at a few megabytes), so nothing is ever dropped.
+ * Header and value, one after the other. The builder's bound is far above what a snapshot holds
+ * (its maker stops at a few megabytes), so nothing is ever dropped.
  */
 #include "daemon/store/embedded/batch.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What one disk transaction writes: a flat list of records, made on the loop from the tables and read on the
- * worker, which therefore shares nothing with them.
+ * What one disk transaction writes: a flat list of records, made on the loop from the tables and
+ * read on the worker, which therefore shares nothing with them.
  */
 #ifndef REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
 #define REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
@@ -16,7 +16,7 @@ enum batch_db { BATCH_META, BATCH_COUNTERS, BATCH_TRANSACTIONS, BATCH_BANS, BATC
 struct batch {
 	struct buf bytes;
 	size_t records;
-	size_t open;                 /* where the record that is being made begins */
+	size_t open; /* where the record that is being made begins */
 };
 
 struct batch_record {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A reader that remembers whether it ever ran short; each record is void unless it ends exactly with its
- * last field. Counts are checked against what the table can hold before anything is taken over.
+ * A reader that remembers whether it ever ran short; each record is void unless it ends exactly
+ * with its last field. Counts are checked against what the table can hold before anything is
+ * taken over.
  */
 #include "daemon/store/embedded/codec.h"
 
@@ -113,7 +114,7 @@ void codec_put_counter(struct buf *out, const struct table_record *record)
 
 bool codec_get_counter(struct slice value, struct table_record *ret)
 {
-	struct reader in = { .rest = value };
+	struct reader in = {.rest = value};
 	struct slice subject, packed;
 	uint64_t what;
 
@@ -130,10 +131,11 @@ bool codec_get_counter(struct slice value, struct table_record *ret)
 	subject = get_text(&in);
 	packed = get_bytes(&in, get_number(&in, 2));
 	if (!is_over(&in) || what > COUNT_BYTES || !ret->birth || !ret->key.window_ms ||
-	    ret->newest > UINT64_MAX / 2 / window_bucket_ms(ret->key.window_ms) ||
-	    ret->key.rule.len == 0 || ret->key.rule.len > SERIES_RULE_BYTES || subject.len == 0 ||
-	    subject.len > COUNTER_SUBJECT_BYTES || packed.len > PACK_MAX_BYTES ||
-	    !pack_is_valid((const uint8_t *)packed.data, packed.len))
+		ret->newest > UINT64_MAX / 2 / window_bucket_ms(ret->key.window_ms) ||
+		ret->key.rule.len == 0 || ret->key.rule.len > SERIES_RULE_BYTES ||
+		subject.len == 0 || subject.len > COUNTER_SUBJECT_BYTES ||
+		packed.len > PACK_MAX_BYTES ||
+		!pack_is_valid((const uint8_t *)packed.data, packed.len))
 		return false;
 	memcpy(ret->subject, subject.data, subject.len);
 	memcpy(ret->packed, packed.data, packed.len);
@@ -200,7 +202,7 @@ struct counts {
 
 static void get_group(struct reader *in, struct txn_group *group)
 {
-	*group = (struct txn_group){ .rule_id = get_number(in, 8) };
+	*group = (struct txn_group){.rule_id = get_number(in, 8)};
 	group->limit = get_number(in, 8);
 	group->reserved = get_number(in, 8);
 	group->net = get_number(in, 8);
@@ -217,7 +219,7 @@ static void get_group(struct reader *in, struct txn_group *group)
 
 static void get_layer(struct reader *in, const struct counts *counts, struct txn_layer *layer)
 {
-	*layer = (struct txn_layer){ .amount = get_number(in, 8) };
+	*layer = (struct txn_layer){.amount = get_number(in, 8)};
 	layer->bucket = (uint32_t)get_number(in, 4);
 	layer->group = (uint16_t)get_number(in, 2);
 	if (layer->group >= counts->groups || !layer->amount)
@@ -226,7 +228,7 @@ static void get_layer(struct reader *in, const struct counts *counts, struct txn
 
 static void get_member(struct reader *in, const struct counts *counts, struct txn_member *member)
 {
-	*member = (struct txn_member){ .recipient = get_number(in, 8) };
+	*member = (struct txn_member){.recipient = get_number(in, 8)};
 	member->group = (uint16_t)get_number(in, 2);
 	member->refunded = get_bool(in);
 	if (member->group >= counts->groups)
@@ -234,15 +236,19 @@ static void get_member(struct reader *in, const struct counts *counts, struct tx
 }
 
 /* The lists are as long as their counts say: the caller has checked. */
-static void get_lists(struct reader *in, const struct counts *counts, struct txn_table *table,
-		      struct txn *txn)
+static void get_lists(
+	struct reader *in, const struct counts *counts, struct txn_table *table, struct txn *txn)
 {
 	for (size_t i = 0; i < counts->groups; i++)
 		get_group(in, txn_add_group(table, txn));
 	for (size_t i = 0; i < counts->layers; i++)
 		get_layer(in, counts, txn_add_layer(table, txn));
-	for (size_t i = 0; i < counts->members; i++)
-		get_member(in, counts, txn_add_member(table, txn));
+	for (size_t i = 0; i < counts->members; i++) {
+		struct txn_member *member = txn_add_member(table, txn);
+
+		get_member(in, counts, member);
+		txn->any_refunded = txn->any_refunded || member->refunded;
+	}
 }
 
 static int64_t used_mono_ms(uint64_t used_wall_ms, struct clock_now now)
@@ -254,11 +260,11 @@ static int64_t used_mono_ms(uint64_t used_wall_ms, struct clock_now now)
 	return (int64_t)now.mono_ms - (int64_t)age_ms;
 }
 
-bool codec_get_transaction(struct slice value, struct txn_table *table, uint32_t slot,
-			   struct clock_now now)
+bool codec_get_transaction(
+	struct slice value, struct txn_table *table, uint32_t slot, struct clock_now now)
 {
-	struct reader in = { .rest = value };
-	struct txn head = { .older = 0 };
+	struct reader in = {.rest = value};
+	struct txn head = {.older = 0};
 	struct counts counts;
 	uint64_t used_wall_ms;
 	struct txn *txn;
@@ -276,9 +282,9 @@ bool codec_get_transaction(struct slice value, struct txn_table *table, uint32_t
 	counts.layers = get_number(&in, 2);
 	counts.members = get_number(&in, 2);
 	if (in.bad || counts.groups > TXN_MAX_ITEMS || counts.layers > TXN_MAX_ITEMS ||
-	    counts.members > TXN_MAX_ITEMS ||
-	    in.rest.len != counts.groups * GROUP_BYTES + counts.layers * LAYER_BYTES +
-				   counts.members * MEMBER_BYTES)
+		counts.members > TXN_MAX_ITEMS ||
+		in.rest.len != counts.groups * GROUP_BYTES + counts.layers * LAYER_BYTES +
+				       counts.members * MEMBER_BYTES)
 		return false;
 	txn = txn_restore(table, slot, head.id);
 	if (!txn)
@@ -302,7 +308,8 @@ void codec_put_ban(struct buf *out, const struct ban *ban)
 	put_u8(out, VERSION);
 	put_u8(out, ban->manual);
 	put_u8(out, ban->network.bits);
-	buf_add(out, slice_make((const char *)ban->network.ip.bytes, sizeof(ban->network.ip.bytes)));
+	buf_add(out,
+		slice_make((const char *)ban->network.ip.bytes, sizeof(ban->network.ip.bytes)));
 	put_u64(out, ban->since_wall_ms);
 	put_u64(out, ban->until_wall_ms);
 	put_u32(out, ban->times);
@@ -329,7 +336,7 @@ static void get_printable(struct reader *in, char *memory, size_t bytes)
 
 bool codec_get_ban(struct slice value, struct ban *ret)
 {
-	struct reader in = { .rest = value };
+	struct reader in = {.rest = value};
 	struct ban ban;
 	struct slice ip;
 
@@ -368,7 +375,7 @@ void codec_put_services(struct buf *out, const struct services *services)
 
 bool codec_get_services(struct slice value, struct services *ret)
 {
-	struct reader in = { .rest = value };
+	struct reader in = {.rest = value};
 	uint64_t count;
 
 	if (!is_version(&in))
@@ -377,7 +384,7 @@ bool codec_get_services(struct slice value, struct services *ret)
 	if (in.bad || count > SERVICES_MAX || in.rest.len != count * 16)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		ret->items[i] = (struct service){ .name = get_number(&in, 8) };
+		ret->items[i] = (struct service){.name = get_number(&in, 8)};
 		ret->items[i].settled_wall_ms = get_number(&in, 8);
 	}
 	ret->count = (uint32_t)count;
@@ -393,7 +400,7 @@ void codec_put_hash_key(struct buf *out, struct hash_key key)
 
 bool codec_get_hash_key(struct slice value, struct hash_key *ret)
 {
-	struct reader in = { .rest = value };
+	struct reader in = {.rest = value};
 	struct hash_key key;
 
 	if (!is_version(&in))
@@ -414,7 +421,7 @@ void codec_put_format(struct buf *out)
 
 bool codec_is_format(struct slice value)
 {
-	struct reader in = { .rest = value };
+	struct reader in = {.rest = value};
 
 	return slice_is(get_bytes(&in, 5), "reeve") && is_version(&in) && is_over(&in);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How counters, transactions and bans look on disk: a version byte, then little-endian numbers and texts with
- * their lengths. Names and subjects stand in full, times are wall times, so nothing depends on the process. What is
- * read is checked to the last byte: any length or number that could not have been written makes the
- * record void.
+ * How counters, transactions and bans look on disk: a version byte, then little-endian numbers
+ * and texts with their lengths. Names and subjects stand in full, times are wall times, so
+ * nothing depends on the process. What is read is checked to the last byte: any length or number
+ * that could not have been written makes the record void.
  */
 #ifndef REEVE_DAEMON_STORE_EMBEDDED_CODEC_H
 #define REEVE_DAEMON_STORE_EMBEDDED_CODEC_H
@@ -20,7 +20,7 @@ bool codec_get_counter(struct slice value, struct table_record *ret)
 void codec_put_transaction(struct buf *out, struct txn *txn, struct clock_now now);
 /* Restores into the table's slot (see txn_restore). */
 bool codec_get_transaction(struct slice value, struct txn_table *table, uint32_t slot,
-			   struct clock_now now) __attribute__((warn_unused_result));
+	struct clock_now now) __attribute__((warn_unused_result));
 
 void codec_put_ban(struct buf *out, const struct ban *ban);
 bool codec_get_ban(struct slice value, struct ban *ret) __attribute__((warn_unused_result));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * LMDB in its default, durable mode: a transaction that was committed is on disk, one that was not has
- * never been. After a failure that LMDB calls fatal (MDB_PANIC) only opening the environment again helps.
+ * LMDB in its default, durable mode: a transaction that was committed is on disk, one that was
+ * not has never been. After a failure that LMDB calls fatal (MDB_PANIC) only opening the
+ * environment again helps.
  */
 #include "daemon/store/embedded/disk.h"
 
@@ -17,20 +18,20 @@
 
 #define FOLDER_MODE 0750
 #define FILE_MODE 0640
-#define FOREIGN (-1)             /* beside LMDB's own codes, which are far below */
+#define FOREIGN (-1) /* beside LMDB's own codes, which are far below */
 
-static const char *const db_names[BATCH_DBS] = { "meta", "counters", "transactions", "bans" };
+static const char *const db_names[BATCH_DBS] = {"meta", "counters", "transactions", "bans"};
 
 struct disk {
 	char *folder;
 	size_t map_bytes;
-	int lock;                    /* descriptor of reeve.lock */
-	MDB_env *env;                /* NULL: closed after a fatal error */
+	int lock;     /* descriptor of reeve.lock */
+	MDB_env *env; /* NULL: closed after a fatal error */
 	MDB_dbi dbs[BATCH_DBS];
 };
 
-static bool failed(char why[static DISK_WHY_BYTES], const char *path, const char *file,
-		   const char *what)
+static bool failed(
+	char why[static DISK_WHY_BYTES], const char *path, const char *file, const char *what)
 {
 	snprintf(why, DISK_WHY_BYTES, "store %.150s%s: %.80s", path, file, what);
 	return false;
@@ -43,13 +44,15 @@ static bool failed_mdb(char why[static DISK_WHY_BYTES], const struct disk *disk,
 		return failed(why, disk->folder, "/data.mdb", "holds another program's data");
 	case MDB_INVALID:
 		return failed(why, disk->folder, "/data.mdb",
-			      "not an LMDB file; move it away to begin afresh");
+			"not an LMDB file; move it away to begin afresh");
 	case MDB_VERSION_MISMATCH:
 		return failed(why, disk->folder, "/data.mdb", "of another version of LMDB");
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-		return failed(why, disk->folder, "/data.mdb",
-			      "damaged; move it away to begin afresh");
+		return failed(
+			why, disk->folder, "/data.mdb", "damaged; move it away to begin afresh");
+	case EIO: /* LMDB's word for a short write, too */
+		return failed(why, disk->folder, "", "Input/output error (is the disk full?)");
 	default:
 		return failed(why, disk->folder, "", mdb_strerror(rc));
 	}
@@ -92,11 +95,11 @@ static bool take_lock(struct disk *disk, char why[static DISK_WHY_BYTES])
 	if (flock(disk->lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	return failed(why, disk->folder, "/reeve.lock",
-		      errno == EWOULDBLOCK ? "in use by another reeved" : strerror(errno));
+		errno == EWOULDBLOCK ? "in use by another reeved" : strerror(errno));
 }
 
-/* A file that was cut off would end the process (SIGBUS) where its missing pages are read; as zeros they
- * are found out. */
+/* A file that was cut off would end the process (SIGBUS) where its missing pages are read; as
+ * zeros they are found out. */
 static int fill_up(const struct disk *disk)
 {
 	MDB_envinfo info;
@@ -134,7 +137,8 @@ static int open_dbs(struct disk *disk, MDB_txn *txn)
 	if (is_foreign(txn))
 		return FOREIGN;
 	for (int db = 0; db < BATCH_DBS; db++) {
-		int rc = mdb_dbi_open(txn, db_names[db], MDB_CREATE | MDB_INTEGERKEY, &disk->dbs[db]);
+		int rc = mdb_dbi_open(
+			txn, db_names[db], MDB_CREATE | MDB_INTEGERKEY, &disk->dbs[db]);
 
 		if (rc != 0)
 			return rc;
@@ -213,8 +217,8 @@ const char *disk_folder(const struct disk *disk)
 
 /* ---- reading ---- */
 
-static int read_all(MDB_cursor *cursor, void (*each)(void *arg, uint32_t key, struct slice value),
-		    void *arg)
+static int read_all(
+	MDB_cursor *cursor, void (*each)(void *arg, uint32_t key, struct slice value), void *arg)
 {
 	MDB_val key, value;
 	uint32_t number;
@@ -230,8 +234,8 @@ static int read_all(MDB_cursor *cursor, void (*each)(void *arg, uint32_t key, st
 }
 
 bool disk_read(struct disk *disk, enum batch_db db,
-	       void (*each)(void *arg, uint32_t key, struct slice value), void *arg,
-	       char ret_why[static DISK_WHY_BYTES])
+	void (*each)(void *arg, uint32_t key, struct slice value), void *arg,
+	char ret_why[static DISK_WHY_BYTES])
 {
 	MDB_txn *txn = NULL;
 	MDB_cursor *cursor = NULL;
@@ -248,6 +252,13 @@ bool disk_read(struct disk *disk, enum batch_db db,
 	return rc == 0 || failed_mdb(ret_why, disk, rc);
 }
 
+void disk_unload(struct disk *disk)
+{
+	mdb_env_close(disk->env);
+	disk->env = NULL;
+	(void)!open_env(disk); /* or the next write tries */
+}
+
 /* ---- writing ---- */
 
 static int write_records(const struct disk *disk, MDB_txn *txn, const struct batch *batch)
@@ -256,8 +267,8 @@ static int write_records(const struct disk *disk, MDB_txn *txn, const struct bat
 	size_t at = 0;
 
 	while (batch_next(batch, &at, &record)) {
-		MDB_val key = { sizeof(record.key), &record.key };
-		MDB_val value = { record.value.len, NULL };
+		MDB_val key = {sizeof(record.key), &record.key};
+		MDB_val value = {record.value.len, NULL};
 		void *room;
 		int rc;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The embedded store: answers come from the ledger at once; the disk only follows. One batch is under way at
- * most, made on the loop, written on the worker, and when it comes back either done with or marked
- * again. Between two calls into the worker nothing here is shared with it but that batch.
+ * The embedded store: answers come from the ledger at once; the disk only follows. One batch is
+ * under way at most, made on the loop, written on the worker, and when it comes back either done
+ * with or marked again. Between two calls into the worker nothing here is shared with it but that
+ * batch.
  */
 #include "daemon/store/embedded.h"
 
@@ -15,7 +16,8 @@
 #include "daemon/store/embedded/load.h"
 #include "daemon/store/embedded/snapshot.h"
 
-#define COMMIT_EVERY_MS 900      /* a tick comes about once a second; none is to be missed for a few ms */
+#define COMMIT_EVERY_MS \
+	900 /* a tick comes about once a second; none is to be missed for a few ms */
 #define RETRY_FIRST_MS 1000
 
 struct embedded {
@@ -23,7 +25,7 @@ struct embedded {
 	struct ledger *ledger;
 	struct banlist *bans;
 	struct hash_key key;
-	struct disk *disk;           /* NULL: memory only */
+	struct disk *disk; /* NULL: memory only */
 	struct worker *worker;
 	/* the batch under way, the worker's between run() and done() */
 	struct batch batch;
@@ -32,8 +34,8 @@ struct embedded {
 	uint64_t took_ms;
 	char why[DISK_WHY_BYTES];
 	/* the loop's */
-	struct clock_now now;        /* of the last call */
-	bool more;                   /* the last snapshot was full */
+	struct clock_now now; /* of the last call */
+	bool more;            /* the last snapshot was full */
 	uint64_t next_commit_mono_ms, retry_ms;
 	struct embedded_health health;
 };
@@ -100,7 +102,8 @@ static void batch_over(struct embedded *embedded)
 
 static void start_batch(struct embedded *embedded, bool bans_only);
 
-/* Back on the loop. Bans that came meanwhile, and what had no room, do not wait for the next tick. */
+/* Back on the loop. Bans that came meanwhile, and what had no room, do not wait for the next
+ * tick. */
 static void batch_done(void *arg)
 {
 	struct embedded *embedded = arg;
@@ -114,8 +117,8 @@ static void batch_done(void *arg)
 
 static bool take_batch(struct embedded *embedded, bool bans_only)
 {
-	bool more = snapshot_take(&embedded->batch, embedded->ledger, embedded->bans, bans_only,
-				  embedded->now);
+	bool more = snapshot_take(
+		&embedded->batch, embedded->ledger, embedded->bans, bans_only, embedded->now);
 
 	embedded->more = bans_only ? embedded->more : more;
 	return embedded->batch.records > 0;
@@ -184,10 +187,10 @@ static void close_store(struct store *store)
 
 static void reserve(struct store *store, struct store_reserve *op, struct clock_now now)
 {
-	struct ledger_request request = { .transaction = op->transaction,
-					  .service = op->service,
-					  .recipient = op->recipient,
-					  .asked = op->asked };
+	struct ledger_request request = {.transaction = op->transaction,
+		.service = op->service,
+		.recipient = op->recipient,
+		.asked = op->asked};
 	unsigned count = op->count < STORE_MAX_CHARGES ? op->count : STORE_MAX_CHARGES;
 
 	op->refused = ledger_reserve(of(store)->ledger, &request, op->charges, count, now);
@@ -212,13 +215,13 @@ static void name_refused(const struct ledger *ledger, uint32_t slot, struct stor
 static void settle(struct store *store, struct store_settle *op, struct clock_now now)
 {
 	struct ledger *ledger = of(store)->ledger;
-	struct ledger_settlement settlement = { .transaction = op->transaction,
-						.service = op->service,
-						.recipient_count = op->recipient_count,
-						.asked = op->asked,
-						.recipient = op->recipient,
-						.size_bytes = op->size_bytes,
-						.end_of_message = op->end_of_message };
+	struct ledger_settlement settlement = {.transaction = op->transaction,
+		.service = op->service,
+		.recipient_count = op->recipient_count,
+		.asked = op->asked,
+		.recipient = op->recipient,
+		.size_bytes = op->size_bytes,
+		.end_of_message = op->end_of_message};
 
 	ledger_settle(ledger, &settlement, now);
 	op->unknown = settlement.unknown;
@@ -247,7 +250,7 @@ static void abandon(struct store *store, struct hash128 transaction, struct cloc
 static void usage(struct store *store, struct store_usage *op, struct clock_now now)
 {
 	const struct counter_table *counters = of(store)->ledger->counters;
-	uint32_t slot = table_find(counters, &op->key, table_hash(counters, op->key.subject));
+	uint32_t slot = table_find(counters, &op->key, table_hash(counters, &op->key));
 
 	op->used = op->free_ms = op->free_amount = 0;
 	if (slot != TABLE_NONE) {
@@ -284,16 +287,15 @@ static void list_slot(const struct listing *listing, uint32_t slot)
 	table_load(listing->counters, slot, listing->wall_ms, &window);
 	if (!window.total)
 		return;
-	counter = (struct store_counter){ record.key, window.total, record.limit };
+	counter = (struct store_counter){record.key, window.total, record.limit};
 	listing->each(listing->arg, &counter);
 }
 
 static void list(struct store *store, struct slice subject,
-		 void (*each)(void *arg, const struct store_counter *), void *arg,
-		 struct clock_now now)
+	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now)
 {
 	const struct counter_table *counters = of(store)->ledger->counters;
-	struct listing listing = { counters, each, arg, now.wall_ms };
+	struct listing listing = {counters, each, arg, now.wall_ms};
 	struct counter_key key;
 
 	if (subject.len == 0) {
@@ -305,7 +307,7 @@ static void list(struct store *store, struct slice subject,
 		uint32_t slot;
 
 		key.subject = subject;
-		slot = table_find(counters, &key, table_hash(counters, subject));
+		slot = table_find(counters, &key, table_hash(counters, &key));
 		if (slot != TABLE_NONE)
 			list_slot(&listing, slot);
 	}
@@ -370,7 +372,8 @@ static const struct store_ops embedded_ops = {
 	.list = list,
 };
 
-/* Records are around 100 bytes; pages that a transaction leaves are used again. Twice that, and room to move. */
+/* Records are around 100 bytes; pages that a transaction leaves are used again. Twice that, and
+ * room to move. */
 static size_t map_bytes_for(const struct embedded_options *options)
 {
 	uint64_t bytes = ((uint64_t)256 << 20) + (uint64_t)options->max_counters * 1024 +
@@ -398,13 +401,13 @@ static void make_tables(struct embedded *embedded, const struct embedded_options
 }
 
 static bool open_disk(struct embedded *embedded, const struct embedded_options *options,
-		      struct clock_now now, char why[static DISK_WHY_BYTES])
+	struct clock_now now, char why[static DISK_WHY_BYTES])
 {
 	struct load_result loaded;
 
 	embedded->disk = disk_open(options->folder, map_bytes_for(options), why);
 	if (!embedded->disk ||
-	    !load_hash_key(embedded->disk, options->hash_key, &embedded->key, why))
+		!load_hash_key(embedded->disk, options->hash_key, &embedded->key, why))
 		return false;
 	make_tables(embedded, options);
 	if (!load_tables(embedded->disk, embedded->ledger, embedded->bans, now, &loaded, why))
@@ -416,7 +419,7 @@ static bool open_disk(struct embedded *embedded, const struct embedded_options *
 }
 
 struct store *store_embedded_open(const struct embedded_options *options, struct worker *worker,
-				  struct clock_now now, char ret_why[static 256])
+	struct clock_now now, char ret_why[static 256])
 {
 	struct embedded *embedded = mem_zalloc(sizeof(*embedded));
 	struct hash_key key = options->hash_key;

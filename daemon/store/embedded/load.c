@@ -45,15 +45,15 @@ static bool write_meta(struct disk *disk, struct hash_key key, char why[static D
 }
 
 bool load_hash_key(struct disk *disk, struct hash_key fallback, struct hash_key *ret_key,
-		   char ret_why[static DISK_WHY_BYTES])
+	char ret_why[static DISK_WHY_BYTES])
 {
-	struct meta meta = { .has_format = false };
+	struct meta meta = {.has_format = false};
 
 	if (!disk_read(disk, BATCH_META, read_meta, &meta, ret_why))
 		return false;
 	if (meta.has_format && !meta.is_format) {
 		snprintf(ret_why, DISK_WHY_BYTES, "store %s: written by another version of Reeve",
-			 disk_folder(disk));
+			disk_folder(disk));
 		return false;
 	}
 	if (!meta.has_format || !meta.has_key) {
@@ -84,7 +84,8 @@ static void drop(struct load *load, enum batch_db db, uint32_t key)
 
 static bool is_long_over(const struct table_record *record, uint64_t wall_ms)
 {
-	uint64_t over_ms = (record->newest + WINDOW_BUCKETS) * window_bucket_ms(record->key.window_ms);
+	uint64_t over_ms =
+		(record->newest + WINDOW_BUCKETS) * window_bucket_ms(record->key.window_ms);
 
 	return wall_ms > over_ms && wall_ms - over_ms > TABLE_LINGER_MS;
 }
@@ -94,13 +95,14 @@ static void read_counter(void *arg, uint32_t key, struct slice value)
 	struct load *load = arg;
 
 	if (!codec_get_counter(value, &load->record) ||
-	    is_long_over(&load->record, load->now.wall_ms) ||
-	    !table_restore(load->ledger->counters, key, &load->record)) {
+		is_long_over(&load->record, load->now.wall_ms) ||
+		!table_restore(load->ledger->counters, key, &load->record)) {
 		drop(load, BATCH_COUNTERS, key);
 		return;
 	}
 	load->result->counters++;
-	/* The operator made the table smaller: it lives in another slot now, and goes to disk from there. */
+	/* The operator made the table smaller: it lives in another slot now, and goes to disk
+	 * from there. */
 	if (key >= load->ledger->counters->max)
 		batch_remove(&load->drops, BATCH_COUNTERS, key);
 }
@@ -140,7 +142,7 @@ static void read_services(void *arg, uint32_t key, struct slice value)
 static bool read_all(struct disk *disk, struct load *load, char why[static DISK_WHY_BYTES])
 {
 	if (!disk_read(disk, BATCH_META, read_services, load, why) ||
-	    !disk_read(disk, BATCH_COUNTERS, read_counter, load, why))
+		!disk_read(disk, BATCH_COUNTERS, read_counter, load, why))
 		return false;
 	table_restored(load->ledger->counters);
 	if (!disk_read(disk, BATCH_TRANSACTIONS, read_transaction, load, why))
@@ -152,18 +154,19 @@ static bool read_all(struct disk *disk, struct load *load, char why[static DISK_
 	return true;
 }
 
-bool load_tables(struct disk *disk, struct ledger *ledger, struct banlist *bans, struct clock_now now,
-		 struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
+bool load_tables(struct disk *disk, struct ledger *ledger, struct banlist *bans,
+	struct clock_now now, struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
 {
-	struct load load = { .ledger = ledger, .bans = bans, .now = now, .result = ret };
+	struct load load = {.ledger = ledger, .bans = bans, .now = now, .result = ret};
 	char ignored[DISK_WHY_BYTES];
 	bool read;
 
-	*ret = (struct load_result){ 0 };
+	*ret = (struct load_result){0};
 	batch_init(&load.drops);
 	read = read_all(disk, &load, ret_why);
 	if (read && load.drops.records)
 		(void)!disk_write(disk, &load.drops, ignored);
 	batch_release(&load.drops);
+	disk_unload(disk);
 	return read;
 }

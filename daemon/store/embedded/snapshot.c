@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Order matters only when there is more than one snapshot holds: a transaction and the counters that it
- * charged always go together, so a crash between two snapshots can at worst leave a counter with the charge of
- * a transaction that is not known yet (a repeat would count twice), never the other way round.
+ * Order matters only when there is more than one snapshot holds: a transaction and the counters
+ * that it charged always go together, so a crash between two snapshots can at worst leave a
+ * counter with the charge of a transaction that is not known yet (a repeat would count twice),
+ * never the other way round.
  */
 #include "daemon/store/embedded/snapshot.h"
 
@@ -59,7 +60,8 @@ static void take_charged(struct batch *batch, struct counter_table *counters, st
 	for (unsigned i = 0; i < txn->groups; i++) {
 		uint32_t slot = groups[i].slot;
 
-		if (!table_is_alive(counters, slot, groups[i].birth) || !table_is_dirty(counters, slot))
+		if (!table_is_alive(counters, slot, groups[i].birth) ||
+			!table_is_dirty(counters, slot))
 			continue;
 		table_unmark(counters, slot);
 		take_counter(batch, counters, slot);
@@ -74,7 +76,8 @@ static void take_transactions(struct batch *batch, struct ledger *ledger, struct
 		struct txn *txn = txn_at(ledger->txns, slot);
 
 		if (txn) {
-			codec_put_transaction(batch_begin(batch, BATCH_TRANSACTIONS, slot), txn, now);
+			codec_put_transaction(
+				batch_begin(batch, BATCH_TRANSACTIONS, slot), txn, now);
 			batch_end(batch);
 			take_charged(batch, ledger->counters, txn);
 		} else {
@@ -93,7 +96,7 @@ static void take_counters(struct batch *batch, struct counter_table *counters)
 }
 
 bool snapshot_take(struct batch *batch, struct ledger *ledger, struct banlist *bans, bool bans_only,
-		   struct clock_now now)
+	struct clock_now now)
 {
 	bool more = take_bans(batch, bans);
 

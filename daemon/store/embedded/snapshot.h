@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From the tables into a batch for the disk, and, when it could not be written, the marks back. Runs on the
- * loop: what it copies is a moment of the whole.
+ * From the tables into a batch for the disk, and, when it could not be written, the marks back.
+ * Runs on the loop: what it copies is a moment of the whole.
  */
 #ifndef REEVE_DAEMON_STORE_EMBEDDED_SNAPSHOT_H
 #define REEVE_DAEMON_STORE_EMBEDDED_SNAPSHOT_H
@@ -10,17 +10,18 @@
 #include "daemon/store/embedded/banlist.h"
 #include "daemon/store/embedded/batch.h"
 
-/* Above this a snapshot stops, and the rest follows in the next. A second of a thousand messages makes 300 KB. */
+/* Above this a snapshot stops, and the rest follows in the next. A second of a thousand messages
+ * makes 300 KB. */
 #define SNAPSHOT_BYTES ((size_t)8 << 20)
 
 #define META_FORMAT 1u
 #define META_HASH_KEY 2u
 #define META_SERVICES 3u
 
-/* Bans only, or all that changed: each transaction with the counters that it charged, then other counters. Returns whether
- * something is left. */
+/* Bans only, or all that changed: each transaction with the counters that it charged, then other
+ * counters. Returns whether something is left. */
 bool snapshot_take(struct batch *batch, struct ledger *ledger, struct banlist *bans, bool bans_only,
-		   struct clock_now now);
+	struct clock_now now);
 /* The batch was lost: marks all of it again. */
 void snapshot_undo(const struct batch *batch, struct ledger *ledger, struct banlist *bans);
 

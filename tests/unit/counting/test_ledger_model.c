@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The ledger against a model that keeps every single charge in a list and adds up anew for each question.
- * Six rules with every kind of counter, three logins, five recipients in two domains, random requests,
- * repeats, settlings, refunds, abandoned and forgotten transactions, on a clock that goes from milliseconds to
- * days. After each step all answers must be equal, and no gate's true window may hold more than its limit.
- * The seed is printed; REEVE_SEED=N runs that one again.
+ * The ledger against a model that keeps every single charge in a list and adds up anew for each
+ * question. Six rules with every kind of counter, three logins, five recipients in two domains,
+ * random requests, repeats, settlings, refunds, abandoned and forgotten transactions, on a clock
+ * that goes from milliseconds to days. After each step all answers must be equal, and no gate's
+ * true window may hold more than its limit. The seed is printed; REEVE_SEED=N runs that one
+ * again.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -20,10 +21,10 @@
 #define LOGINS 3
 #define DOMAINS 2
 #define RECIPIENTS 5
-#define LIMITS 8                 /* of all rules together */
+#define LIMITS 8 /* of all rules together */
 #define SUBJECTS 3
 #define COUNTERS (LIMITS * SUBJECTS)
-#define TXNS 12                  /* at a time */
+#define TXNS 12 /* at a time */
 #define SERVICE 77
 #define OLDEST_MS TABLE_LINGER_MS /* of a transaction: so long its counters are sure to be kept */
 
@@ -33,30 +34,30 @@ static const struct limit {
 	enum counter_what what;
 	uint64_t window_ms, limit;
 	bool gate, per_domain;
-	unsigned free_recipient;     /* this one is free of the rule; RECIPIENTS: none is */
+	unsigned free_recipient; /* this one is free of the rule; RECIPIENTS: none is */
 } limits[LIMITS] = {
-	{ "hourly", COUNT_RECIPIENTS, HOUR_MS, 20, true, false, 4 },
-	{ "hourly", COUNT_RECIPIENTS, 24 * HOUR_MS, 90, true, false, 4 },
-	{ "watched", COUNT_RECIPIENTS, HOUR_MS, 9, false, false, RECIPIENTS },
-	{ "messages", COUNT_MESSAGES, HOUR_MS, 15, true, false, RECIPIENTS },
-	{ "bytes", COUNT_BYTES, 24 * HOUR_MS, 30000, true, false, RECIPIENTS },
-	{ "domains", COUNT_RECIPIENTS, 10 * MINUTE_MS, 25, true, true, RECIPIENTS },
-	{ "domain-mails", COUNT_MESSAGES, HOUR_MS, 12, false, true, RECIPIENTS },
-	{ "short", COUNT_RECIPIENTS, 1000, 6, true, false, RECIPIENTS },
+	{"hourly", COUNT_RECIPIENTS, HOUR_MS, 20, true, false, 4},
+	{"hourly", COUNT_RECIPIENTS, 24 * HOUR_MS, 90, true, false, 4},
+	{"watched", COUNT_RECIPIENTS, HOUR_MS, 9, false, false, RECIPIENTS},
+	{"messages", COUNT_MESSAGES, HOUR_MS, 15, true, false, RECIPIENTS},
+	{"bytes", COUNT_BYTES, 24 * HOUR_MS, 30000, true, false, RECIPIENTS},
+	{"domains", COUNT_RECIPIENTS, 10 * MINUTE_MS, 25, true, true, RECIPIENTS},
+	{"domain-mails", COUNT_MESSAGES, HOUR_MS, 12, false, true, RECIPIENTS},
+	{"short", COUNT_RECIPIENTS, 1000, 6, true, false, RECIPIENTS},
 };
 
-static const char *const logins[LOGINS] = { "anna@example.com", "bert@example.com", "c" };
-static const char *const domains[DOMAINS] = { "example.net", "example.org" };
+static const char *const logins[LOGINS] = {"anna@example.com", "bert@example.com", "c"};
+static const char *const domains[DOMAINS] = {"example.net", "example.org"};
 
 struct charge {
 	uint64_t at_ms, bucket, amount;
-	int txn;                     /* number of its transaction, -1: none */
+	int txn; /* number of its transaction, -1: none */
 };
 
 struct counter {
 	struct charge *charges;
 	unsigned count, room;
-	bool exists;                 /* the ledger has made it too */
+	bool exists; /* the ledger has made it too */
 	bool has_warned;
 	uint64_t warned;
 };
@@ -69,7 +70,7 @@ struct part {
 };
 
 struct mtxn {
-	int number;                  /* -1: free */
+	int number; /* -1: free */
 	unsigned login;
 	uint64_t used_ms, born_ms;
 	uint64_t claim;
@@ -136,7 +137,9 @@ static uint64_t wait_ms(unsigned counter, uint64_t cost)
 		return UINT64_MAX;
 	for (uint64_t bucket = bucket_now(limit);; bucket++)
 		if (used_at(counter, bucket) + cost <= limits[limit].limit)
-			return bucket == bucket_now(limit) ? 0 : bucket * bucket_ms(limit) - m.now.wall_ms;
+			return bucket == bucket_now(limit)
+				       ? 0
+				       : bucket * bucket_ms(limit) - m.now.wall_ms;
 }
 
 static void charge(unsigned counter, int txn, uint64_t amount)
@@ -150,7 +153,8 @@ static void charge(unsigned counter, int txn, uint64_t amount)
 		c->room = c->room ? c->room * 2 : 64;
 		c->charges = mem_grow(c->charges, c->room * sizeof(*c->charges));
 	}
-	c->charges[c->count++] = (struct charge){ m.now.wall_ms, bucket_now(counter / SUBJECTS), amount, txn };
+	c->charges[c->count++] =
+		(struct charge){m.now.wall_ms, bucket_now(counter / SUBJECTS), amount, txn};
 }
 
 /* From the newest of the transaction's charges on, whether they still count or not. */
@@ -175,7 +179,8 @@ static void forget_old_charges(void)
 		unsigned kept = 0;
 
 		for (unsigned k = 0; k < c->count; k++)
-			if (c->charges[k].amount && c->charges[k].bucket + 60 >= bucket_now(i / SUBJECTS))
+			if (c->charges[k].amount &&
+				c->charges[k].bucket + 60 >= bucket_now(i / SUBJECTS))
 				c->charges[kept++] = c->charges[k];
 		c->count = kept;
 	}
@@ -193,7 +198,8 @@ static void check_true_windows(void)
 		for (unsigned k = 0; k < c->count; k++)
 			if (c->charges[k].at_ms + limit->window_ms > m.now.wall_ms)
 				sum += c->charges[k].amount;
-		cr_assert(sum <= limit->limit, "seed %" PRIu64 ": %s holds %" PRIu64, m.seed, limit->rule, sum);
+		cr_assert(sum <= limit->limit, "seed %" PRIu64 ": %s holds %" PRIu64, m.seed,
+			limit->rule, sum);
 	}
 }
 
@@ -201,7 +207,7 @@ static void check_true_windows(void)
 
 static struct hash128 id_of(const struct mtxn *txn)
 {
-	return (struct hash128){ (uint64_t)txn->number * UINT64_C(0x9e3779b97f4a7c15) + 1, 5 };
+	return (struct hash128){(uint64_t)txn->number * UINT64_C(0x9e3779b97f4a7c15) + 1, 5};
 }
 
 static void refund_all(struct mtxn *txn)
@@ -234,10 +240,10 @@ static void end_unsettled(struct mtxn *txn)
 
 static void begin(struct mtxn *txn)
 {
-	*txn = (struct mtxn){ .number = ++m.numbers,
-			      .login = (unsigned)rnd(LOGINS),
-			      .claim = rnd(3) ? rnd(3000) : 0,
-			      .born_ms = m.now.mono_ms };
+	*txn = (struct mtxn){.number = ++m.numbers,
+		.login = (unsigned)rnd(LOGINS),
+		.claim = rnd(3) ? rnd(3000) : 0,
+		.born_ms = m.now.mono_ms};
 }
 
 /* Nobody asks about it again. It must come to rest first, or the ledger alone refunds it later. */
@@ -275,7 +281,7 @@ static void age_transactions(void)
 /* ---- reserving ---- */
 
 static unsigned build(const struct mtxn *txn, unsigned recipient, struct store_charge *charges,
-		      unsigned *limit_of)
+	unsigned *limit_of)
 {
 	unsigned count = 0;
 
@@ -284,10 +290,10 @@ static unsigned build(const struct mtxn *txn, unsigned recipient, struct store_c
 			continue;
 		limit_of[count] = i;
 		charges[count++] = (struct store_charge){
-			.key = { slice_of(limits[i].rule),
-				 slice_of(limits[i].per_domain ? domains[recipient % DOMAINS]
-							       : logins[txn->login]),
-				 limits[i].what, limits[i].window_ms },
+			.key = {slice_of(limits[i].rule),
+				slice_of(limits[i].per_domain ? domains[recipient % DOMAINS]
+							      : logins[txn->login]),
+				limits[i].what, limits[i].window_ms},
 			.limit = limits[i].limit,
 			.cost = limits[i].what == COUNT_BYTES ? txn->claim : 1,
 			.warn_at = limits[i].limit * 8 / 10,
@@ -319,8 +325,8 @@ static bool warns(unsigned counter, uint64_t used_now)
 	return true;
 }
 
-static void expect_charged(struct mtxn *txn, unsigned limit, unsigned recipient,
-			   const struct store_charge *got)
+static void expect_charged(
+	struct mtxn *txn, unsigned limit, unsigned recipient, const struct store_charge *got)
 {
 	unsigned counter = counter_of(limit, txn->login, recipient);
 	struct part *part = &txn->parts[counter];
@@ -335,8 +341,9 @@ static void expect_charged(struct mtxn *txn, unsigned limit, unsigned recipient,
 		cr_assert_eq(got->outcome, over ? CHARGE_OVER : CHARGE_GRANTED);
 		cr_assert_eq(got->retry_ms, over ? wait_ms(counter, got->cost) : 0);
 		charge(counter, txn->number, got->cost);
-		cr_assert_eq(got->used, used(counter), "seed %" PRIu64 ": %s used %" PRIu64 " not %" PRIu64,
-			     m.seed, limits[limit].rule, got->used, used(counter));
+		cr_assert_eq(got->used, used(counter),
+			"seed %" PRIu64 ": %s used %" PRIu64 " not %" PRIu64, m.seed,
+			limits[limit].rule, got->used, used(counter));
 		cr_assert_eq(got->warn, warns(counter, used(counter)));
 		part->net += got->cost;
 		part->claim = got->cost;
@@ -345,19 +352,19 @@ static void expect_charged(struct mtxn *txn, unsigned limit, unsigned recipient,
 	part->ever[recipient] = part->stands[recipient] = true;
 }
 
-static int expected_refusal(const struct mtxn *txn, unsigned recipient, const struct store_charge *charges,
-			    const unsigned *limit_of, unsigned count)
+static int expected_refusal(const struct mtxn *txn, unsigned recipient,
+	const struct store_charge *charges, const unsigned *limit_of, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (charges[i].gate && !was_charged(txn, limit_of[i], recipient) &&
-		    used(counter_of(limit_of[i], txn->login, recipient)) + charges[i].cost >
-			    charges[i].limit)
+			used(counter_of(limit_of[i], txn->login, recipient)) + charges[i].cost >
+				charges[i].limit)
 			return (int)i;
 	return -1;
 }
 
-static void expect_refused(const struct mtxn *txn, unsigned recipient, const struct store_charge *charges,
-			   const unsigned *limit_of, unsigned count)
+static void expect_refused(const struct mtxn *txn, unsigned recipient,
+	const struct store_charge *charges, const unsigned *limit_of, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		unsigned counter = counter_of(limit_of[i], txn->login, recipient);
@@ -365,7 +372,9 @@ static void expect_refused(const struct mtxn *txn, unsigned recipient, const str
 		bool over = !already && charges[i].gate &&
 			    used(counter) + charges[i].cost > charges[i].limit;
 
-		cr_assert_eq(charges[i].outcome, already ? CHARGE_ALREADY : over ? CHARGE_OVER : CHARGE_NONE);
+		cr_assert_eq(charges[i].outcome, already ? CHARGE_ALREADY
+						 : over  ? CHARGE_OVER
+							 : CHARGE_NONE);
 		cr_assert_eq(charges[i].used, used(counter));
 		if (over)
 			cr_assert_eq(charges[i].retry_ms, wait_ms(counter, charges[i].cost));
@@ -386,9 +395,8 @@ static void step_reserve(struct mtxn *txn)
 {
 	unsigned recipient = (unsigned)rnd(RECIPIENTS), count, limit_of[LIMITS];
 	struct store_charge charges[LIMITS];
-	struct ledger_request request = { .transaction = id_of(txn),
-					  .service = SERVICE,
-					  .recipient = recipient + 1 };
+	struct ledger_request request = {
+		.transaction = id_of(txn), .service = SERVICE, .recipient = recipient + 1};
 	bool was_asked = txn->asked[recipient];
 	int expected, refused;
 
@@ -397,7 +405,8 @@ static void step_reserve(struct mtxn *txn)
 	txn->asked[recipient] = true;
 	request.asked = asked_of(txn);
 	refused = ledger_reserve(m.ledger, &request, charges, count, m.now);
-	cr_assert_eq(refused, expected, "seed %" PRIu64 ": refused %d, not %d", m.seed, refused, expected);
+	cr_assert_eq(refused, expected, "seed %" PRIu64 ": refused %d, not %d", m.seed, refused,
+		expected);
 	if (txn->in_ledger)
 		txn->used_ms = m.now.mono_ms;
 	if (refused >= 0) {
@@ -423,7 +432,8 @@ static uint64_t members(const struct part *part)
 	return count;
 }
 
-static uint64_t target(struct mtxn *txn, unsigned counter, const struct ledger_settlement *settlement)
+static uint64_t target(
+	struct mtxn *txn, unsigned counter, const struct ledger_settlement *settlement)
 {
 	const struct limit *limit = &limits[counter / SUBJECTS];
 	struct part *part = &txn->parts[counter];
@@ -431,7 +441,7 @@ static uint64_t target(struct mtxn *txn, unsigned counter, const struct ledger_s
 	bool some_free = asked_of(txn) > have;
 
 	if (limit->per_domain && count == 1 && settlement->recipient &&
-	    !part->ever[settlement->recipient - 1])
+		!part->ever[settlement->recipient - 1])
 		return 0;
 	if (limit->per_domain && count > 1 && some_free)
 		return limit->what == COUNT_MESSAGES ? 1 : have;
@@ -465,12 +475,12 @@ static void settle_parts(struct mtxn *txn, const uint64_t *targets)
 
 static void step_settle(struct mtxn *txn, bool end_of_message)
 {
-	struct ledger_settlement settlement = { .transaction = id_of(txn),
-						.service = SERVICE,
-						.recipient_count = 1 + rnd(6),
-						.asked = rnd(3) ? asked_of(txn) : 0,
-						.size_bytes = end_of_message ? rnd(4000) : 0,
-						.end_of_message = end_of_message };
+	struct ledger_settlement settlement = {.transaction = id_of(txn),
+		.service = SERVICE,
+		.recipient_count = 1 + rnd(6),
+		.asked = rnd(3) ? asked_of(txn) : 0,
+		.size_bytes = end_of_message ? rnd(4000) : 0,
+		.end_of_message = end_of_message};
 	uint64_t targets[COUNTERS], longest = 0;
 	bool fits = true;
 
@@ -512,12 +522,13 @@ static void check_usage(void)
 {
 	for (unsigned i = 0; i < COUNTERS; i++) {
 		const struct limit *limit = &limits[i / SUBJECTS];
-		const char *subject = limit->per_domain ? domains[i % SUBJECTS % DOMAINS] : logins[i % SUBJECTS];
-		struct counter_key key = { slice_of(limit->rule), slice_of(subject), limit->what,
-					   limit->window_ms };
+		const char *subject =
+			limit->per_domain ? domains[i % SUBJECTS % DOMAINS] : logins[i % SUBJECTS];
+		struct counter_key key = {
+			slice_of(limit->rule), slice_of(subject), limit->what, limit->window_ms};
 		struct window window;
-		uint32_t slot = table_find(m.ledger->counters, &key,
-					   table_hash(m.ledger->counters, key.subject));
+		uint32_t slot =
+			table_find(m.ledger->counters, &key, table_hash(m.ledger->counters, &key));
 
 		if (limit->per_domain && i % SUBJECTS >= DOMAINS)
 			continue;
@@ -526,14 +537,16 @@ static void check_usage(void)
 			continue;
 		}
 		table_load(m.ledger->counters, slot, m.now.wall_ms, &window);
-		cr_assert_eq(window.total, used(i), "seed %" PRIu64 ": %s of %s: %" PRIu64 ", not %" PRIu64,
-			     m.seed, limit->rule, subject, window.total, used(i));
+		cr_assert_eq(window.total, used(i),
+			"seed %" PRIu64 ": %s of %s: %" PRIu64 ", not %" PRIu64, m.seed,
+			limit->rule, subject, window.total, used(i));
 	}
 }
 
 static void advance(void)
 {
-	static const uint64_t most[] = { 5, 300, 2000, 20000, 20000, MINUTE_MS, 3 * MINUTE_MS, 11 * MINUTE_MS };
+	static const uint64_t most[] = {
+		5, 300, 2000, 20000, 20000, MINUTE_MS, 3 * MINUTE_MS, 11 * MINUTE_MS};
 	uint64_t ms = rnd(most[rnd(8)]);
 
 	if (rnd(400) == 0)
@@ -581,16 +594,16 @@ static uint64_t wanted_seed(void)
 
 static void run(uint64_t seed, bool settles, unsigned steps)
 {
-	struct ledger_options options = { .max_counters = 1000,
-					  .max_transactions = 20000,
-					  .settle = settles ? LEDGER_SETTLE_DATA : LEDGER_SETTLE_NONE,
-					  .key = { seed, 1 } };
+	struct ledger_options options = {.max_counters = 1000,
+		.max_transactions = 20000,
+		.settle = settles ? LEDGER_SETTLE_DATA : LEDGER_SETTLE_NONE,
+		.key = {seed, 1}};
 
 	memset(&m, 0, sizeof(m));
 	m.seed = seed;
 	m.random = seed * 2 + 1;
 	m.settles = settles;
-	m.now = (struct clock_now){ 1000 * HOUR_MS, UINT64_C(1700000000000) + rnd(HOUR_MS) };
+	m.now = (struct clock_now){1000 * HOUR_MS, UINT64_C(1700000000000) + rnd(HOUR_MS)};
 	m.ledger = ledger_new(&options);
 	for (unsigned i = 0; i < TXNS; i++)
 		begin(&m.txns[i]);
@@ -601,8 +614,9 @@ static void run(uint64_t seed, bool settles, unsigned steps)
 			check_usage();
 	}
 	fprintf(stderr,
-		"ledger model: seed %" PRIu64 ": granted %" PRIu64 ", already %" PRIu64 ", refused %" PRIu64
-		", settled %" PRIu64 " and refused %" PRIu64 ", refunded %" PRIu64 "\n",
+		"ledger model: seed %" PRIu64 ": granted %" PRIu64 ", already %" PRIu64
+		", refused %" PRIu64 ", settled %" PRIu64 " and refused %" PRIu64
+		", refunded %" PRIu64 "\n",
 		seed, m.granted, m.already, m.refused, m.settled, m.settle_refused, m.refunded);
 	cr_assert(m.granted > steps / 50 && m.already > steps / 50 && m.refused > steps / 50 &&
 		  m.settled > steps / 100 && m.settle_refused > steps / 1000 &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A million logins with two limits each, as a big provider has them: what the table takes of the machine's memory,
- * by the kernel's own account, and that nothing is lost while there is room.
+ * A million logins with two limits each, as a big provider has them: what the table takes of the
+ * machine's memory, by the kernel's own account, and that nothing is lost while there is room.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -11,7 +11,8 @@
 
 #include "daemon/counting/ledger.h"
 
-/* Under a sanitizer all is ten times slower; `make PROFILE=release unit-run LAYER=counting` has the full number. */
+/* Under a sanitizer all is ten times slower; `make PROFILE=release unit-run LAYER=counting` has
+ * the full number. */
 #if defined(__SANITIZE_ADDRESS__)
 #define LOGINS 200000u
 #else
@@ -44,8 +45,8 @@ static double seconds(void)
 /* 20 to 35 bytes, 26 on average. */
 static struct slice login(char *memory, size_t bytes, unsigned number)
 {
-	int len = snprintf(memory, bytes, "user%u%.*s@customer%u.example", number, (int)(number % 12),
-			   "-department-x", number % 9973);
+	int len = snprintf(memory, bytes, "user%u%.*s@customer%u.example", number,
+		(int)(number % 12), "-department-x", number % 9973);
 
 	return slice_make(memory, (size_t)len);
 }
@@ -58,12 +59,16 @@ static unsigned charge_logins(struct ledger *ledger, struct clock_now now)
 		char memory[64];
 		struct slice subject = login(memory, sizeof(memory), i);
 		struct store_charge charges[2] = {
-			{ .key = { SLICE("hourly"), subject, COUNT_RECIPIENTS, HOUR_MS },
-			  .limit = 200, .cost = 1, .gate = true },
-			{ .key = { SLICE("hourly"), subject, COUNT_RECIPIENTS, 24 * HOUR_MS },
-			  .limit = 1000, .cost = 1, .gate = true },
+			{.key = {SLICE("hourly"), subject, COUNT_RECIPIENTS, HOUR_MS},
+				.limit = 200,
+				.cost = 1,
+				.gate = true},
+			{.key = {SLICE("hourly"), subject, COUNT_RECIPIENTS, 24 * HOUR_MS},
+				.limit = 1000,
+				.cost = 1,
+				.gate = true},
 		};
-		struct ledger_request request = { .recipient = 1, .asked = 1 };
+		struct ledger_request request = {.recipient = 1, .asked = 1};
 
 		granted += ledger_reserve(ledger, &request, charges, 2, now) < 0;
 	}
@@ -72,12 +77,11 @@ static unsigned charge_logins(struct ledger *ledger, struct clock_now now)
 
 static void measure(size_t max_counters, unsigned rounds)
 {
-	struct ledger_options options = { .max_counters = max_counters,
-					  .max_transactions = 1000,
-					  .key = { 11, 12 } };
+	struct ledger_options options = {
+		.max_counters = max_counters, .max_transactions = 1000, .key = {11, 12}};
 	uint64_t before = resident_bytes(), after;
 	struct ledger *ledger = ledger_new(&options);
-	struct clock_now now = { HOUR_MS, START_MS };
+	struct clock_now now = {HOUR_MS, START_MS};
 	double begun = seconds();
 
 	for (unsigned i = 0; i < rounds; i++) {
@@ -86,7 +90,8 @@ static void measure(size_t max_counters, unsigned rounds)
 	}
 	after = resident_bytes();
 	fprintf(stderr,
-		"memory: max_keys %zu, %u rounds: %u counters, %.1f bytes each by the kernel, %.1f by count, "
+		"memory: max_keys %zu, %u rounds: %u counters, %.1f bytes each by the kernel, "
+		"%.1f by count, "
 		"%" PRIu64 " evictions, %.2f us a request of two\n",
 		max_counters, rounds, ledger->counters->count,
 		(double)(after - before) / ledger->counters->count,
@@ -120,16 +125,17 @@ Test(memory, with_several_live_buckets)
 Test(memory, the_worst_keys_take_no_more)
 {
 	enum { MAX = 20000 };
-	struct counter_table *table = table_new(MAX, (struct hash_key){ 5, 6 });
+	struct counter_table *table = table_new(MAX, (struct hash_key){5, 6});
 	char memory[COUNTER_SUBJECT_BYTES];
 
 	memset(memory, 'x', sizeof(memory));
 	for (unsigned i = 0; i < 2 * MAX; i++) {
-		struct counter_key key = { SLICE("r"), slice_make(memory, sizeof(memory)), COUNT_BYTES, HOUR_MS };
+		struct counter_key key = {
+			SLICE("r"), slice_make(memory, sizeof(memory)), COUNT_BYTES, HOUR_MS};
 		uint32_t slot;
 
 		memcpy(memory, &i, sizeof(i));
-		slot = table_add(table, &key, table_hash(table, key.subject), UINT64_MAX, START_MS);
+		slot = table_add(table, &key, table_hash(table, &key), UINT64_MAX, START_MS);
 		cr_assert_neq(slot, TABLE_NONE);
 		for (unsigned k = 0; k < 61; k += 4) {
 			struct window window;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The counter table: finding, removal that leaves no gap, who leaves when it is full, blocks that run out,
- * marks and records. Its memory is measured in test_memory.c.
+ * The counter table: finding, removal that leaves no gap, who leaves when it is full, blocks that
+ * run out, marks and records. Its memory is measured in test_memory.c.
  */
 #include "daemon/counting/table.h"
 
@@ -13,27 +13,28 @@
 #define HOUR_MS UINT64_C(3600000)
 #define NOW_MS UINT64_C(1700000000000)
 
-static const struct hash_key key = { 1, 2 };
+static const struct hash_key key = {1, 2};
 
 static struct counter_key key_of(const char *rule, const char *subject)
 {
-	return (struct counter_key){ .rule = slice_of(rule),
-				     .subject = slice_of(subject),
-				     .what = COUNT_RECIPIENTS,
-				     .window_ms = HOUR_MS };
+	return (struct counter_key){.rule = slice_of(rule),
+		.subject = slice_of(subject),
+		.what = COUNT_RECIPIENTS,
+		.window_ms = HOUR_MS};
 }
 
 static uint32_t find(struct counter_table *table, const char *subject)
 {
 	struct counter_key counter = key_of("hourly", subject);
 
-	return table_find(table, &counter, table_hash(table, counter.subject));
+	return table_find(table, &counter, table_hash(table, &counter));
 }
 
-static uint32_t add(struct counter_table *table, const char *subject, uint64_t amount, uint64_t limit)
+static uint32_t add(
+	struct counter_table *table, const char *subject, uint64_t amount, uint64_t limit)
 {
 	struct counter_key counter = key_of("hourly", subject);
-	uint32_t slot = table_add(table, &counter, table_hash(table, counter.subject), limit, NOW_MS);
+	uint32_t slot = table_add(table, &counter, table_hash(table, &counter), limit, NOW_MS);
 	struct window window;
 
 	if (slot == TABLE_NONE || !amount)
@@ -55,20 +56,20 @@ static uint64_t used(struct counter_table *table, uint32_t slot)
 Test(table, keys_differ_in_each_of_their_parts)
 {
 	struct counter_table *table = table_new(100, key);
-	struct counter_key keys[5] = { key_of("a", "s"), key_of("b", "s"), key_of("a", "t"),
-				       key_of("a", "s"), key_of("a", "s") };
+	struct counter_key keys[5] = {key_of("a", "s"), key_of("b", "s"), key_of("a", "t"),
+		key_of("a", "s"), key_of("a", "s")};
 	uint32_t slots[5];
 
 	keys[3].what = COUNT_BYTES;
 	keys[4].window_ms = 24 * HOUR_MS;
 	for (int i = 0; i < 5; i++) {
-		uint64_t hash = table_hash(table, keys[i].subject);
+		struct table_hash hash = table_hash(table, &keys[i]);
 
 		cr_assert_eq(table_find(table, &keys[i], hash), TABLE_NONE);
 		slots[i] = table_add(table, &keys[i], hash, 10, NOW_MS);
 	}
 	for (int i = 0; i < 5; i++)
-		cr_assert_eq(table_find(table, &keys[i], table_hash(table, keys[i].subject)), slots[i]);
+		cr_assert_eq(table_find(table, &keys[i], table_hash(table, &keys[i])), slots[i]);
 	cr_assert_eq(table->count, 5);
 	table_free(&table);
 }
@@ -115,8 +116,8 @@ Test(table, subjects_of_any_length)
 		struct counter_key counter = key_of("r", "");
 
 		counter.subject = slice_make(subject, len);
-		cr_assert_neq(table_add(table, &counter, table_hash(table, counter.subject), 1, NOW_MS),
-			      TABLE_NONE);
+		cr_assert_neq(table_add(table, &counter, table_hash(table, &counter), 1, NOW_MS),
+			TABLE_NONE);
 	}
 	for (unsigned len = 0; len <= COUNTER_SUBJECT_BYTES + 1; len++) {
 		struct counter_key counter = key_of("r", "");
@@ -124,7 +125,7 @@ Test(table, subjects_of_any_length)
 		uint32_t slot;
 
 		counter.subject = slice_make(subject, len);
-		slot = table_find(table, &counter, table_hash(table, counter.subject));
+		slot = table_find(table, &counter, table_hash(table, &counter));
 		cr_assert_eq(slot != TABLE_NONE, len > 0 && len <= COUNTER_SUBJECT_BYTES);
 		if (slot == TABLE_NONE)
 			continue;
@@ -169,6 +170,7 @@ Test(table, the_least_used_leaves_and_none_above_half)
 Test(table, when_nobody_may_leave_a_counter_is_not_made)
 {
 	struct counter_table *table = table_new(100, key);
+	struct counter_key late = key_of("hourly", "late");
 	char subject[32];
 
 	for (unsigned i = 0; i < 100; i++) {
@@ -179,37 +181,64 @@ Test(table, when_nobody_may_leave_a_counter_is_not_made)
 	cr_assert_eq(table->no_room, 1);
 	cr_assert_eq(table->evictions, 0);
 	/* An hour later they are all unused. */
-	cr_assert_neq(table_add(table, &(struct counter_key){ SLICE("hourly"), SLICE("late"),
-							      COUNT_RECIPIENTS, HOUR_MS },
-				table_hash(table, SLICE("late")), 10, NOW_MS + 2 * HOUR_MS),
-		      TABLE_NONE);
+	cr_assert_neq(table_add(table, &late, table_hash(table, &late), 10, NOW_MS + 2 * HOUR_MS),
+		TABLE_NONE);
 	table_free(&table);
 }
 
-Test(table, pinned_counters_stay)
+Test(table, protected_counters_stay)
 {
 	struct counter_table *table = table_new(8, key);
 	uint32_t slots[7];
 	char subject[32];
 
 	for (unsigned i = 0; i < 7; i++) {
-		snprintf(subject, sizeof(subject), "pinned%u", i);
+		snprintf(subject, sizeof(subject), "protected%u", i);
 		slots[i] = add(table, subject, 0, 10);
-		table_pin(table, slots[i], true);
 	}
+	table_protect(table, slots, 7);
 	for (unsigned i = 0; i < 50; i++) {
 		snprintf(subject, sizeof(subject), "passing%u", i);
 		cr_assert_neq(add(table, subject, 0, 10), TABLE_NONE);
 	}
 	for (unsigned i = 0; i < 7; i++) {
-		snprintf(subject, sizeof(subject), "pinned%u", i);
+		snprintf(subject, sizeof(subject), "protected%u", i);
 		cr_assert_eq(find(table, subject), slots[i]);
 	}
 	table_free(&table);
 }
 
+Test(table, bumps_are_what_load_add_and_store_would_do)
+{
+	static const uint64_t amounts[] = {
+		1, 0, 3, 9, 2, 1, 15, 15, 15, 15, 15, 15, 15, 15, 15, 1, 16};
+	struct counter_table *table = table_new(8, key);
+	uint32_t slot = add(table, "a", 0, 10);
+	uint64_t sum = 0, total;
+
+	for (unsigned i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
+		cr_assert(table_used(table, slot, NOW_MS, &total));
+		cr_assert_eq(total, sum);
+		if (!table_bump(table, slot, amounts[i])) {
+			struct window window;
+
+			cr_assert(sum + amounts[i] > 15);
+			table_load(table, slot, NOW_MS, &window);
+			window_add(&window, amounts[i]);
+			table_store(table, slot, &window, NOW_MS);
+		}
+		sum += amounts[i];
+		cr_assert_eq(used(table, slot), sum);
+	}
+	cr_assert_not(table_used(table, slot, NOW_MS + 60000, &total));
+	cr_assert(table_used(table, slot, NOW_MS - 60000, &total));
+	cr_assert_not(table_used(table, slot, NOW_MS - 2 * HOUR_MS, &total));
+	table_free(&table);
+}
+
 /* The first `count` of 61 buckets. */
-static void fill_buckets(struct counter_table *table, uint32_t slot, unsigned count, uint64_t amount)
+static void fill_buckets(
+	struct counter_table *table, uint32_t slot, unsigned count, uint64_t amount)
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct window window;
@@ -228,13 +257,16 @@ Test(table, blocks_run_out_and_no_total_is_lost)
 	char subject[COUNTER_SUBJECT_BYTES];
 	uint32_t slots[MAX];
 
-	/* Everybody above half: nobody may leave, so windows lose buckets instead, but never a count. */
+	/* Everybody above half: nobody may leave, so windows lose buckets instead, but never a
+	 * count. */
 	memset(subject, 's', sizeof(subject));
 	for (unsigned i = 0; i < MAX; i++) {
-		struct counter_key counter = { SLICE("r"), slice_make(subject, 8), COUNT_BYTES, HOUR_MS };
+		struct counter_key counter = {
+			SLICE("r"), slice_make(subject, 8), COUNT_BYTES, HOUR_MS};
 
 		subject[0] = (char)('0' + i);
-		slots[i] = table_add(table, &counter, table_hash(table, counter.subject), 1, NOW_MS);
+		slots[i] = table_add(
+			table, &counter, table_hash(table, &counter), 1, NOW_MS - HOUR_MS);
 		cr_assert_neq(slots[i], TABLE_NONE);
 		fill_buckets(table, slots[i], 1, 1000000);
 	}
@@ -247,18 +279,28 @@ Test(table, blocks_run_out_and_no_total_is_lost)
 	table_free(&table);
 }
 
+static void use_at(struct counter_table *table, uint32_t slot, uint64_t wall_ms)
+{
+	struct window window;
+
+	table_load(table, slot, wall_ms, &window);
+	window_add(&window, 1);
+	table_store(table, slot, &window, wall_ms);
+}
+
 Test(table, warns_once_per_window)
 {
 	struct counter_table *table = table_new(8, key);
 	uint32_t slot = add(table, "a", 1, 10);
-	uint64_t bucket = NOW_MS / 60000;
 
-	cr_assert(table_warn_once(table, slot, bucket));
-	cr_assert_not(table_warn_once(table, slot, bucket));
-	cr_assert_not(table_warn_once(table, slot, bucket + 60));
-	cr_assert(table_warn_once(table, slot, bucket + 61));
+	cr_assert(table_warn_once(table, slot));
+	cr_assert_not(table_warn_once(table, slot));
+	use_at(table, slot, NOW_MS + 60 * 60000);
+	cr_assert_not(table_warn_once(table, slot));
+	use_at(table, slot, NOW_MS + 61 * 60000);
+	cr_assert(table_warn_once(table, slot));
 	table_forget_warning(table, slot);
-	cr_assert(table_warn_once(table, slot, bucket + 61));
+	cr_assert(table_warn_once(table, slot));
 	table_free(&table);
 }
 
@@ -278,7 +320,7 @@ Test(table, sweeps_away_what_is_long_over)
 	table_sweep(table, 1000, NOW_MS + HOUR_MS + 2 * 60000 + TABLE_LINGER_MS);
 	cr_assert_eq(table->count, 0);
 	cr_assert_eq(table->blocks.used, 0);
-	cr_assert_eq(table_next_series(table, 0, &(struct counter_key){ 0 }), SERIES_NONE);
+	cr_assert_eq(table_next_series(table, 0, &(struct counter_key){0}), SERIES_NONE);
 	table_free(&table);
 }
 
@@ -314,7 +356,7 @@ static void copy(struct counter_table *from, struct counter_table *to)
 Test(table, comes_back_from_its_records)
 {
 	struct counter_table *table = table_new(1000, key);
-	struct counter_table *again = table_new(1000, (struct hash_key){ 3, 4 });
+	struct counter_table *again = table_new(1000, (struct hash_key){3, 4});
 	uint32_t kept, birth, fresh;
 
 	for (unsigned i = 0; i < 300; i++) {
@@ -324,7 +366,7 @@ Test(table, comes_back_from_its_records)
 		add(table, subject, i + 1, 1000);
 	}
 	fill_buckets(table, find(table, "s7"), 61, 3);
-	table_warn_once(table, find(table, "s7"), NOW_MS / 60000);
+	table_warn_once(table, find(table, "s7"));
 	for (unsigned i = 100; i < 200; i++) {
 		char subject[32];
 
@@ -337,7 +379,7 @@ Test(table, comes_back_from_its_records)
 	cr_assert_eq(kept, find(table, "s7"));
 	cr_assert_eq(used(again, kept), 8 + 61 * 3);
 	cr_assert(table_is_alive(again, kept, birth));
-	cr_assert_not(table_warn_once(again, kept, NOW_MS / 60000));
+	cr_assert_not(table_warn_once(again, kept));
 	cr_assert_eq(again->count, 200);
 	cr_assert_eq(table_next_dirty(again, 0), TABLE_NONE);
 	/* New ones take the gaps first, and no birth twice. */
@@ -377,6 +419,14 @@ Test(table, a_smaller_one_takes_what_it_can)
 	table_free(&small);
 }
 
+static uint16_t series(struct series_set *set, const char *rule, uint64_t window_ms, bool make)
+{
+	struct counter_key counter = {slice_of(rule), SLICE("s"), COUNT_MESSAGES, window_ms};
+	uint64_t rule_id = series_rule_id(counter.rule);
+
+	return make ? series_get(set, &counter, rule_id) : series_find(set, &counter, rule_id);
+}
+
 Test(series, many_and_none_too_many)
 {
 	struct series_set set;
@@ -385,27 +435,18 @@ Test(series, many_and_none_too_many)
 
 	series_init(&set);
 	for (unsigned i = 0; i < SERIES_MAX; i++) {
-		struct counter_key counter = { slice_of(rule), SLICE("s"), COUNT_MESSAGES, 1000 + i % 3 };
-
 		snprintf(rule, sizeof(rule), "rule-%u", i);
-		counter.rule = slice_of(rule);
-		numbers[i] = series_get(&set, &counter);
+		numbers[i] = series(&set, rule, 1000 + i % 3, true);
 		cr_assert_neq(numbers[i], SERIES_NONE);
 		set.items[numbers[i]].counters++;
 	}
-	cr_assert_eq(series_get(&set, &(struct counter_key){ SLICE("one-more"), SLICE("s"),
-							     COUNT_MESSAGES, 1 }),
-		     SERIES_NONE);
+	cr_assert_eq(series(&set, "one-more", 1, true), SERIES_NONE);
 	series_drop(&set, numbers[17]);
-	cr_assert_eq(series_get(&set, &(struct counter_key){ SLICE("one-more"), SLICE("s"),
-							     COUNT_MESSAGES, 1 }),
-		     numbers[17]);
-	cr_assert_eq(series_find(&set, &(struct counter_key){ SLICE("rule-17"), SLICE("s"),
-							      COUNT_MESSAGES, 1002 }),
-		     SERIES_NONE);
-	cr_assert_eq(series_find(&set, &(struct counter_key){ SLICE("rule-18"), SLICE("s"),
-							      COUNT_MESSAGES, 1000 }),
-		     numbers[18]);
+	cr_assert_eq(series(&set, "one-more", 1, true), numbers[17]);
+	cr_assert_eq(series(&set, "rule-17", 1002, false), SERIES_NONE);
+	cr_assert_eq(series(&set, "rule-18", 1000, false), numbers[18]);
+	cr_assert_eq(series(&set, "rule-18", 1001, false), SERIES_NONE);
+	cr_assert_eq(series(&set, "", 1, true), SERIES_NONE);
 	series_release(&set);
 }
 

@@ -51,7 +51,8 @@ static uint64_t brute_true_used(const struct brute *brute, uint64_t wall_ms)
 	return used;
 }
 
-static uint64_t brute_wait(const struct brute *brute, uint64_t limit, uint64_t amount, uint64_t wall_ms)
+static uint64_t brute_wait(
+	const struct brute *brute, uint64_t limit, uint64_t amount, uint64_t wall_ms)
 {
 	uint64_t newest = wall_ms / brute->bucket_ms;
 
@@ -67,7 +68,7 @@ static void through_pack(struct window *window)
 {
 	uint8_t bytes[PACK_MAX_BYTES];
 	size_t len = pack_window(window, bytes);
-	struct window again = { .bucket_ms = window->bucket_ms, .newest = window->newest };
+	struct window again = {.bucket_ms = window->bucket_ms, .newest = window->newest};
 
 	cr_assert(pack_is_valid(bytes, len));
 	pack_unpack(&again, bytes, len);
@@ -93,7 +94,8 @@ static uint64_t step_ms(uint64_t *random, uint64_t window_ms)
 
 static void one_step(struct window *window, struct brute *brute, uint64_t wall_ms, uint64_t *random)
 {
-	uint64_t amount = next_random(random) % 9 ? next_random(random) % 6 : next_random(random) % 5000;
+	uint64_t amount =
+		next_random(random) % 9 ? next_random(random) % 6 : next_random(random) % 5000;
 	uint64_t limit = 200 + next_random(random) % 5000;
 
 	window_roll(window, wall_ms);
@@ -102,10 +104,11 @@ static void one_step(struct window *window, struct brute *brute, uint64_t wall_m
 	cr_assert_eq(window->total, brute_used(brute, window->newest));
 	cr_assert(window->total >= brute_true_used(brute, wall_ms));
 	cr_assert_eq(window_wait_ms(window, limit, amount, wall_ms),
-		     brute_wait(brute, limit, amount, wall_ms));
+		brute_wait(brute, limit, amount, wall_ms));
 	if (next_random(random) % 4 == 0 && brute->count) {
 		struct add *add = &brute->adds[next_random(random) % brute->count];
-		uint64_t taken = window_take(window, add->bucket, amount < add->amount ? amount : add->amount);
+		uint64_t taken = window_take(
+			window, add->bucket, amount < add->amount ? amount : add->amount);
 
 		if (add->bucket + 60 >= window->newest)
 			cr_assert_eq(taken, amount < add->amount ? amount : add->amount);
@@ -115,14 +118,15 @@ static void one_step(struct window *window, struct brute *brute, uint64_t wall_m
 	} else if (window_fits(window, limit, amount)) {
 		uint64_t bucket = window_add(window, amount);
 
-		brute->adds[brute->count++] = (struct add){ bucket, wall_ms, amount };
+		brute->adds[brute->count++] = (struct add){bucket, wall_ms, amount};
 	}
 	through_pack(window);
 }
 
 Test(window, is_as_brute_force)
 {
-	static const uint64_t windows[] = { HOUR_MS, 24 * HOUR_MS, 1000, 1, 61, 90000, 7 * HOUR_MS + 1 };
+	static const uint64_t windows[] = {
+		HOUR_MS, 24 * HOUR_MS, 1000, 1, 61, 90000, 7 * HOUR_MS + 1};
 	static struct brute brute;
 	uint64_t random = UINT64_C(88172645463325252);
 
@@ -131,7 +135,7 @@ Test(window, is_as_brute_force)
 		struct window window;
 
 		window_init(&window, windows[w]);
-		brute = (struct brute){ .bucket_ms = window.bucket_ms, .window_ms = windows[w] };
+		brute = (struct brute){.bucket_ms = window.bucket_ms, .window_ms = windows[w]};
 		while (brute.count < MAX_ADDS) {
 			wall_ms += step_ms(&random, windows[w]);
 			one_step(&window, &brute, wall_ms, &random);
@@ -233,7 +237,7 @@ Test(window, says_when_the_next_part_is_free)
 	window_roll(&window, START_MS + 120000);
 	window_add(&window, 4);
 	cr_assert_eq(window_next_ms(&window, START_MS + 120000, &amount),
-		     (START_MS / 60000 + 61) * 60000 - (START_MS + 120000));
+		(START_MS / 60000 + 61) * 60000 - (START_MS + 120000));
 	cr_assert_eq(amount, 3);
 }
 
@@ -271,21 +275,22 @@ Test(pack, refuses_what_it_would_not_have_written)
 		size_t len;
 		bool valid;
 	} cases[] = {
-		{ { 0x11 }, 1, true },
-		{ { 0x00, 61, 16 }, 3, true },
-		{ { 0x01 }, 1, false },                   /* distance missing */
-		{ { 0x01, 15 }, 2, false },               /* distance that fits the nibble */
-		{ { 0x01, 62 }, 2, false },               /* beyond the ring */
-		{ { 0x10 }, 1, false },                   /* count missing */
-		{ { 0x10, 15 }, 2, false },               /* count that fits the nibble */
-		{ { 0x10, 0x80, 0x00 }, 3, false },       /* count with a useless byte */
-		{ { 0x10, 0x80 }, 2, false },             /* count cut off */
-		{ { 0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 }, 11, true },
-		{ { 0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02 }, 11, false },
-		{ { 0xf1, 0xf1, 0xf1, 0xf1, 0x11 }, 5, true },
-		{ { 0xf1, 0xf1, 0xf1, 0xf1, 0x21 }, 5, false },
+		{{0x11}, 1, true},
+		{{0x00, 61, 16}, 3, true},
+		{{0x01}, 1, false},             /* distance missing */
+		{{0x01, 15}, 2, false},         /* distance that fits the nibble */
+		{{0x01, 62}, 2, false},         /* beyond the ring */
+		{{0x10}, 1, false},             /* count missing */
+		{{0x10, 15}, 2, false},         /* count that fits the nibble */
+		{{0x10, 0x80, 0x00}, 3, false}, /* count with a useless byte */
+		{{0x10, 0x80}, 2, false},       /* count cut off */
+		{{0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11, true},
+		{{0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02}, 11, false},
+		{{0xf1, 0xf1, 0xf1, 0xf1, 0x11}, 5, true},
+		{{0xf1, 0xf1, 0xf1, 0xf1, 0x21}, 5, false},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cr_assert_eq(pack_is_valid(cases[i].bytes, cases[i].len), cases[i].valid, "case %u", i);
+		cr_assert_eq(
+			pack_is_valid(cases[i].bytes, cases[i].len), cases[i].valid, "case %u", i);
 }
