@@ -470,9 +470,23 @@ static void run(struct daemon *daemon)
 	log_event(sink(daemon), LOG_LEVEL_NOTICE, "stopped", NULL, SLICE_EMPTY);
 }
 
+/* libuv gives the signals back their default with its handles: an impatient second SIGTERM would then kill
+ * a daemon that is about to exit 0. */
+static void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 /* Accepts whatever start() got to. From here on the hooks only write the log. */
 static void stop(struct daemon *daemon)
 {
+	hold_signals();
 	daemon->stopping = true;
 	if (daemon->server)
 		server_close(daemon->server);
