@@ -2,7 +2,8 @@
 /*
  * Sets of networks: one sorted array, first by prefix length, then by
  * address. A question masks the address once for each length in use and
- * looks it up in that length's part. Members are distinct once sealed.
+ * looks it up in that length's part. Members are distinct once sealed. A set of a few networks is
+ * compared one by one instead, as words.
  */
 #include <assert.h>
 #include <string.h>
@@ -68,14 +69,15 @@ static int compare(const void *left, const void *right)
 /* ::/0 and its like hold no IPv4, though it is kept below them; an inner network may, so the scan goes on. */
 static void fill_few(struct cidr_set *set)
 {
+	struct ip ones;
+
+	memset(ones.bytes, 0xff, sizeof(ones.bytes));
 	for (size_t i = 0; i < set->count && set->count <= FEW; i++) {
 		const struct cidr *network = &set->networks[i];
+		struct cidr mask = ip_network(&ones, 0, network->bits);
 		struct words *words = &set->few[i];
-		uint8_t mask[16] = {0};
 
-		for (unsigned bit = 0; bit < network->bits; bit++)
-			mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-		memcpy(words->mask, mask, sizeof(mask));
+		memcpy(words->mask, mask.ip.bytes, sizeof(words->mask));
 		memcpy(words->net, network->ip.bytes, sizeof(words->net));
 		words->only_v6 = network->bits < MAPPED_BITS;
 	}

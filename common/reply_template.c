@@ -119,6 +119,19 @@ static bool is_enhanced(struct slice word)
 	return dots == 2 && digits > 0;
 }
 
+struct slice reply_text_without_codes(struct slice text)
+{
+	struct slice rest, word;
+
+	text = slice_trim(text);
+	word = first_word(text, &rest);
+	if (is_code(word)) {
+		text = rest;
+		word = first_word(text, &rest);
+	}
+	return is_enhanced(word) ? rest : text;
+}
+
 static void write_head(struct buf *head, char class, unsigned code, struct slice enhanced)
 {
 	buf_add_u64(head, code);

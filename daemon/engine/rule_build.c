@@ -52,27 +52,6 @@ static enum reply_kind action_kind(int action, bool temporary, enum reply_kind o
 	return otherwise;
 }
 
-/* The code a kind has where neither the check nor the rule brings one of its class. */
-static unsigned default_code(enum reply_kind kind, unsigned code)
-{
-	switch (kind) {
-	case REPLY_REJECT:
-		return code >= 500 && code != 521 ? code : 550;
-	case REPLY_DEFER:
-		return code >= 400 && code < 500 && code != 421 ? code : 450;
-	case REPLY_DISCONNECT:
-		return 521;
-	case REPLY_DISCONNECT_TEMPORARY:
-		return 421;
-	case REPLY_HOLD:
-	case REPLY_DISCARD:
-	case REPLY_MARK:
-	case REPLY_NONE:
-		return 0;
-	}
-	return 0;
-}
-
 static bool kind_refuses(enum reply_kind kind)
 {
 	return kind == REPLY_REJECT || kind == REPLY_DEFER || kind == REPLY_DISCONNECT ||
@@ -109,34 +88,10 @@ static struct reply_template *build_default(struct rule *rule, const struct rule
 {
 	enum reply_kind kind = kind_of(rule, from);
 	struct slice text = slice_of(from->text);
-	unsigned code = from->on_error ? from->code : default_code(kind, from->code);
 
 	if (kind == REPLY_MARK && from->kind != REPLY_MARK)
 		text = SLICE("X-Reeve: {rule}");
-	return compile(text, kind, code, from->enhanced, rule->config->pos, errors);
-}
-
-static bool is_digits(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-	}
-	return text.len > 0;
-}
-
-/* The text without the code and the enhanced code at its front. */
-static struct slice without_codes(struct slice text)
-{
-	struct slice word, rest;
-
-	text = slice_trim(text);
-	if (slice_split(text, ' ', &word, &rest) && word.len == 3 && is_digits(word))
-		text = slice_trim(rest);
-	if (slice_split(text, ' ', &word, &rest) && word.len >= 5 && word.data[1] == '.' &&
-	    is_digits(slice_first(word, 1)) && is_digits(slice_from(word, word.len - 1)))
-		text = slice_trim(rest);
-	return text;
+	return compile(text, kind, from->code, from->enhanced, rule->config->pos, errors);
 }
 
 /*
@@ -153,19 +108,19 @@ static void build_given(struct rule *rule, struct config_errors *errors)
 	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
 		const struct rule_reply *from = &rule->ops->replies[i];
 		enum reply_kind kind = kind_of(rule, from);
-		unsigned code = default_code(kind, from->code);
 
 		if (from->on_error)
 			continue;
-		rule->replies[i] = reply_template_new(config->reply, kind, code, from->enhanced, &why);
+		rule->replies[i] = reply_template_new(config->reply, kind, from->code, from->enhanced,
+						       &why);
 		if (rule->replies[i]) {
 			fits = true;
 			continue;
 		}
 		if (!first_why)
 			first_why = why;
-		rule->replies[i] = reply_template_new(without_codes(config->reply), kind, code,
-					       from->enhanced, &why);
+		rule->replies[i] = reply_template_new(reply_text_without_codes(config->reply), kind,
+						       from->code, from->enhanced, &why);
 	}
 	if (!fits && first_why)
 		config_error(errors, config->reply_pos, "'reply': %s", first_why);

@@ -324,3 +324,19 @@ Test(reply, strangers_values_are_cut_at_64_bytes)
 	buf_release(&out);
 	reply_template_free(&template);
 }
+
+Test(reply, text_without_codes)
+{
+	static const char *const texts[][2] = {
+		{"550 5.7.1 no {helo}", "no {helo}"}, {"550 no", "no"}, {"5.7.1 no", "no"},
+		{" 452  4.5.3  later ", "later"}, {"550", ""}, {"550 5.7.1", ""}, {"", ""},
+		{"5501 no", "5501 no"}, {"5.7 no", "5.7 no"}, {"no 550 5.7.1", "no 550 5.7.1"},
+		{"5.7.1 550 no", "550 no"},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct slice rest = reply_text_without_codes(slice_of(texts[i][0]));
+
+		cr_assert(slice_is(rest, texts[i][1]), "%s", texts[i][0]);
+	}
+}
