@@ -108,7 +108,7 @@ static struct config *config_new(void)
 	return config;
 }
 
-/* `root` NULL: it could not be read, and errors says why. */
+/* `root` NULL: it could not be read, and errors says why. Takes over `config`. */
 static struct config *finish(struct config *config, const struct config_node *root, bool no_files,
 	const struct config_check *const *checks, size_t check_count, struct config_errors *errors,
 	size_t errors_before)
@@ -120,48 +120,71 @@ static struct config *finish(struct config *config, const struct config_node *ro
 		.owned_sets = &config->owned_sets,
 	};
 
-	if (root && root->kind != CONFIG_MAP)
+	if (root && root->kind == CONFIG_MAP) {
+		read_all(&reader, root, checks, check_count, config);
+		config->broken = config_errors_count(errors) != errors_before;
+		return config;
+	}
+	if (root)
 		config_error(errors, root->pos,
 			"a configuration is a map of keys, like 'mode: enforce', not a %s",
 			root->kind == CONFIG_LIST ? "list" : "text");
-	else if (root)
-		read_all(&reader, root, checks, check_count, config);
-	if (config_errors_count(errors) != errors_before)
+	config_unref(&config);
+	return NULL;
+}
+
+static struct config *without_broken(struct config *config)
+{
+	if (config && config->broken)
 		config_unref(&config);
 	return config;
 }
 
-struct config *config_load(const char *file, const struct config_check *const *checks,
+struct config *config_load_any(const char *file, const struct config_check *const *checks,
 	size_t check_count, struct config_errors *errors)
 {
 	size_t errors_before = config_errors_count(errors);
 	struct config *config;
 
 	if (!file)
-		return config_parse("(defaults)", SLICE_EMPTY, checks, check_count, errors);
+		return config_parse_any("(defaults)", SLICE_EMPTY, checks, check_count, errors);
 	config = config_new();
 	return finish(config, config_tree_load(file, &config->arena, errors), false, checks,
 		check_count, errors, errors_before);
 }
 
-struct config *config_parse(const char *file, struct slice text,
+struct config *config_load(const char *file, const struct config_check *const *checks,
+	size_t check_count, struct config_errors *errors)
+{
+	return without_broken(config_load_any(file, checks, check_count, errors));
+}
+
+static struct config *parse(const char *file, struct slice text, bool no_files,
 	const struct config_check *const *checks, size_t check_count, struct config_errors *errors)
 {
 	size_t errors_before = config_errors_count(errors);
 	struct config *config = config_new();
 
-	return finish(config, config_tree_parse(file, text, &config->arena, errors), false, checks,
-		check_count, errors, errors_before);
+	return finish(config, config_tree_parse(file, text, &config->arena, errors), no_files,
+		checks, check_count, errors, errors_before);
+}
+
+struct config *config_parse_any(const char *file, struct slice text,
+	const struct config_check *const *checks, size_t check_count, struct config_errors *errors)
+{
+	return parse(file, text, false, checks, check_count, errors);
+}
+
+struct config *config_parse(const char *file, struct slice text,
+	const struct config_check *const *checks, size_t check_count, struct config_errors *errors)
+{
+	return without_broken(parse(file, text, false, checks, check_count, errors));
 }
 
 struct config *config_parse_closed(const char *file, struct slice text,
 	const struct config_check *const *checks, size_t check_count, struct config_errors *errors)
 {
-	size_t errors_before = config_errors_count(errors);
-	struct config *config = config_new();
-
-	return finish(config, config_tree_parse(file, text, &config->arena, errors), true, checks,
-		check_count, errors, errors_before);
+	return parse(file, text, true, checks, check_count, errors);
 }
 
 struct config *config_ref(struct config *config)

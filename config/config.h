@@ -81,6 +81,7 @@ struct config_account {
 
 struct config_site {
 	struct slice origin, login_domain; /* defaults resolved (mailname, host name) */
+	struct config_pos origin_pos, login_domain_pos; /* of the section where the key is absent */
 	struct config_strings domains;
 	struct config_account *accounts;
 	size_t account_count;
@@ -142,6 +143,7 @@ struct config_rule {
 	bool on_error_given;
 	uint64_t until_wall_ms;
 	const void *options;               /* check->options_bytes of it */
+	bool broken;                       /* some of its keys are wrong; check may be NULL then */
 };
 
 struct config {
@@ -162,6 +164,7 @@ struct config {
 	struct config_postfix postfix;
 	struct config_notify notify;
 	struct config_log log;
+	bool broken;                       /* from config_load_any() only: it has errors and cannot run */
 	/* private */
 	struct arena arena;
 	struct list owned_sets;
@@ -177,11 +180,22 @@ struct config {
 struct config *config_load(const char *file, const struct config_check *const *checks,
 			   size_t check_count, struct config_errors *errors)
 	__attribute__((warn_unused_result));
+/*
+ * As config_load(), but one with errors comes back too, marked `broken`: what is compiled from it (ruleset_new())
+ * then tells the rest of what is wrong in the same run. Values that could not be read are absent or have their
+ * defaults. NULL: there is no map of keys to read.
+ */
+struct config *config_load_any(const char *file, const struct config_check *const *checks,
+			       size_t check_count, struct config_errors *errors)
+	__attribute__((warn_unused_result));
 /* The same from text (tests, fuzzing); `file` is the name for messages. */
 struct config *config_parse(const char *file, struct slice text,
 			    const struct config_check *const *checks, size_t check_count,
 			    struct config_errors *errors) __attribute__((warn_unused_result));
-/* The same for text from strangers (fuzzing): nothing is opened, neither files nor /etc/mailname nor the host name. */
+struct config *config_parse_any(const char *file, struct slice text,
+				const struct config_check *const *checks, size_t check_count,
+				struct config_errors *errors) __attribute__((warn_unused_result));
+/* As config_parse_any() for text from strangers (fuzzing): nothing is opened, neither files nor /etc/mailname nor the host name. */
 struct config *config_parse_closed(const char *file, struct slice text,
 				   const struct config_check *const *checks, size_t check_count,
 				   struct config_errors *errors) __attribute__((warn_unused_result));

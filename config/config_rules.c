@@ -209,6 +209,7 @@ static void read_rule(struct rules_reader *rules, const struct config_node *map)
 						   ? find_check(rules, check_node->text)
 						   : NULL;
 	struct raw_rule raw = {.rule = {.pos = map->pos, .reply = SLICE_EMPTY}, .action = -1};
+	size_t errors_before = config_errors_count(reader->errors);
 	char what[MAX_RULE_NAME_BYTES + 16];
 
 	if (map->kind != CONFIG_MAP) {
@@ -230,6 +231,7 @@ static void read_rule(struct rules_reader *rules, const struct config_node *map)
 		config_read_known(reader, map, what, CONFIG_KEYS(rule_keys), &raw);
 	}
 	finish_rule(reader, map, &raw);
+	raw.rule.broken = config_errors_count(reader->errors) != errors_before;
 	rules->config->rules[rules->config->rule_count++] = raw.rule;
 }
 

@@ -103,36 +103,53 @@ static bool read_domain(struct config_reader *reader, const struct config_node *
 	return true;
 }
 
-static void check_domains(struct config_reader *reader, const char *name,
-	const struct config_strings *domains, bool dotted)
+/* What is wrong in a list leaves it, so that the mail layer does not tell it again. */
+static void keep(struct config_strings *list, size_t *kept, size_t index)
 {
+	list->items[*kept] = list->items[index];
+	list->pos[(*kept)++] = list->pos[index];
+}
+
+static void check_domains(struct config_reader *reader, const char *name,
+	struct config_strings *domains, bool dotted)
+{
+	size_t kept = 0;
+
 	for (size_t i = 0; i < domains->count; i++) {
 		struct slice text = domains->items[i];
 
 		if (dotted && text.len && text.data[0] == '.')
 			text = slice_from(text, 1);
-		if (!config_is_domain(text))
+		if (config_is_domain(text))
+			keep(domains, &kept, i);
+		else
 			config_error(reader->errors, domains->pos[i],
 				"'%s' needs domains, like %s, not '%s'", name,
 				dotted ? "example.com or .lists.example.com" : "example.com",
 				config_quote(domains->items[i]).text);
 	}
+	domains->count = kept;
 }
 
 static void check_lines(struct config_reader *reader, const char *name,
-	const struct config_strings *lines, const char *form)
+	struct config_strings *lines, const char *form)
 {
+	size_t kept = 0;
+
 	for (size_t i = 0; i < lines->count; i++) {
 		struct slice line = lines->items[i];
 		size_t len = 0;
 
 		while (len < line.len && line.data[len] != ' ' && line.data[len] != '\t')
 			len++;
-		if (slice_trim(slice_from(line, len)).len == 0)
+		if (slice_trim(slice_from(line, len)).len)
+			keep(lines, &kept, i);
+		else
 			config_error(reader->errors, lines->pos[i],
 				"'%s' needs entries like '%s', not '%s'", name, form,
 				config_quote(line).text);
 	}
+	lines->count = kept;
 }
 
 static void read_delimiter(
@@ -290,6 +307,7 @@ void config_read_site(
 	struct raw_site raw = {0};
 
 	site->pos = node ? node->pos : (struct config_pos){"(default)", 0, 0};
+	site->origin_pos = site->login_domain_pos = site->pos;
 	site->recipient_delimiter = SLICE("+");
 	config_read_map2(reader, node, "site", CONFIG_KEYS(site_keys), site,
 		CONFIG_KEYS(raw_site_keys), &raw);
@@ -298,6 +316,10 @@ void config_read_site(
 		site->origin = config_host_name(reader);
 	if (!read_domain(reader, raw.login_domain, "login_domain", &site->login_domain))
 		site->login_domain = site->origin;
+	if (raw.origin)
+		site->origin_pos = raw.origin->pos;
+	if (raw.login_domain)
+		site->login_domain_pos = raw.login_domain->pos;
 	if (raw.accounts)
 		read_accounts(reader, raw.accounts, site);
 	if (raw.recipient_delimiter)

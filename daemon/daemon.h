@@ -8,7 +8,7 @@
 
 #include "daemon/engine/ruleset.h"
 
-/* Loads a configuration and compiles its rules; NULL: `errors` says why. What this build
+/* Loads a configuration and compiles its rules; NULL: `errors` says why, all of it. What this build
  * cannot do is an error, what it does not use yet a warning. May block on files. */
 struct ruleset *daemon_load(const char *file, struct config_errors *errors)
 	__attribute__((warn_unused_result));

@@ -26,17 +26,19 @@ struct ruleset *daemon_load(const char *file, struct config_errors *errors)
 {
 	const struct config_check *const *checks;
 	size_t count = ruleset_checks(&checks);
-	struct config *config = config_load(file, checks, count, errors);
-	struct ruleset *ruleset = NULL;
+	size_t errors_before = config_errors_count(errors);
+	struct config *config = config_load_any(file, checks, count, errors);
+	struct ruleset *ruleset;
 
 	if (!config)
 		return NULL;
 	if (config->store.kind != CONFIG_STORE_EMBEDDED)
 		config_error(errors, config->store.url_pos,
 			     "'store.url': Redis is not yet supported; use embedded:/path");
-	else
-		ruleset = ruleset_new(config, errors);
+	ruleset = ruleset_new(config, errors);
 	warn_unused(config, errors);
 	config_unref(&config);
+	if (config_errors_count(errors) > errors_before)
+		ruleset_unref(&ruleset);
 	return ruleset;
 }

@@ -224,6 +224,23 @@ static void release_matches(struct match **matches, size_t count)
 	free(matches);
 }
 
+static void check_conditions(const struct config_condition_list *list, const struct site *site,
+			     struct config_errors *errors)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct match *match = match_new(&list->items[i], site, errors);
+
+		match_free(&match);
+	}
+}
+
+void rule_check_conditions(const struct config_rule *from, const struct site *site,
+			   struct config_errors *errors)
+{
+	check_conditions(&from->match, site, errors);
+	check_conditions(&from->except, site, errors);
+}
+
 void rule_release(struct rule *rule)
 {
 	if (rule->ops->release && rule->data)

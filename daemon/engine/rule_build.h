@@ -11,6 +11,10 @@
 /* `ret` is zeroed. `top_mode` is the configuration's. Errors go to `errors`; rule_release() afterwards either way. */
 void rule_build(struct rule *ret, const struct rule_ops *ops, const struct config_rule *from,
 		int top_mode, const struct site *site, struct config_errors *errors);
+/* Of a rule with wrong keys: errors in `match` and `except`. All else depends on the keys, and would only tell
+ * what comes of them. */
+void rule_check_conditions(const struct config_rule *from, const struct site *site,
+			   struct config_errors *errors);
 void rule_release(struct rule *rule);
 
 #endif

@@ -60,14 +60,17 @@ struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 
 		if (from->mode == CONFIG_OFF)
 			continue;
-		rule_build(&ruleset->rules[ruleset->count++], find_ops(from->check), from,
-			   config->mode, ruleset->site, errors);
+		if (from->broken)
+			rule_check_conditions(from, ruleset->site, errors);
+		else
+			rule_build(&ruleset->rules[ruleset->count++], find_ops(from->check), from,
+				   config->mode, ruleset->site, errors);
 	}
 	ruleset->disconnect = fixed_reply("too many errors in this connection",
 					  REPLY_DISCONNECT_TEMPORARY, 421, "4.7.0");
 	ruleset->store_failed =
 		fixed_reply("temporary failure, try again later", REPLY_DEFER, 451, "4.3.0");
-	if (config_errors_count(errors) > errors_before)
+	if (config->broken || config_errors_count(errors) > errors_before)
 		ruleset_unref(&ruleset);
 	return ruleset;
 }

@@ -23,7 +23,8 @@ struct ruleset {
 /* The check tables of all rules, for config_load(). Returns how many; `*ret_checks` is static. */
 size_t ruleset_checks(const struct config_check *const **ret_checks);
 
-/* Takes a reference of its own on `config`. NULL: `errors` has at least one line. */
+/* Takes a reference of its own on `config`. NULL: `errors` has at least one line, or `config` is broken: then only
+ * what else is wrong goes to `errors`. */
 struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 	__attribute__((warn_unused_result));
 struct ruleset *ruleset_ref(struct ruleset *ruleset);

@@ -91,14 +91,15 @@ static void read_domains(struct site *site, struct domain_map *map,
 	}
 }
 
-/* The domain of a single setting; an empty one stays empty. */
+/* The domain of a single setting; an empty one stays empty. A wrong one is told once, and not again for all
+ * that it would complete. */
 static struct slice read_setting(struct site *site, struct slice domain, const char *what,
-				 struct config_errors *errors)
+				 struct config_pos pos, struct config_errors *errors)
 {
 	if (domain.len && !idn_domain(domain, &site->arena, &domain)) {
-		config_error(errors, (struct config_pos){ "site", 0, 0 }, "%s '%s' is no domain name",
-			     what, config_quote(domain).text);
-		return SLICE_EMPTY;
+		config_error(errors, pos, "'%s' needs a domain, like example.com, not '%s'", what,
+			     config_quote(domain).text);
+		return SLICE("invalid");
 	}
 	return domain;
 }
@@ -226,10 +227,11 @@ struct site *site_new(const struct config *config, struct config_errors *errors)
 	site->local_networks = from->local_networks;
 	site->privileged_networks = from->privileged_networks;
 	set_marks(site, from->recipient_delimiter);
-	site->origin = read_setting(site, from->origin, "origin", errors);
-	site->login_domain = read_setting(site, from->login_domain, "login_domain", errors);
-	if (site->login_domain.len == 0)
-		site->login_domain = site->origin;
+	site->origin = read_setting(site, from->origin, "origin", from->origin_pos, errors);
+	site->login_domain = site->origin;
+	if (from->login_domain.len && !slice_equal(from->login_domain, from->origin))
+		site->login_domain = read_setting(site, from->login_domain, "login_domain",
+						  from->login_domain_pos, errors);
 	read_domains(site, &site->domains, &from->domains, site, errors);
 	for (size_t i = 0; i < from->account_count; i++)
 		read_domains(site, &site->accounts, &from->accounts[i].domains,

@@ -199,6 +199,8 @@ rules:
   - { name: Bad_Name, check: ban }
   - { name: x, check: helo, names: [a], action: rejct }
   - { name: y, check: nosuch }
+  - { name: z, check: helo, names: [x], reply: "450 4.7.1 no refusal" }
+  - { name: w, check: ban, match: { sender: ["@"] } }
 bans:
   on_ban: { }
   window: 3h
@@ -216,14 +218,21 @@ class RefusesToStart(DaemonBench):
         return reeved, child.wait(10), child.text()
 
     def test_all_errors_in_one_run(self):
+        """Of keys, and of what is compiled from them; sorted; the same from `-t`."""
         reeved, code, text = self.start_with(BROKEN)
         self.assertEqual(code, 78, text)
-        where = reeved.config + ":"
-        for line, word in ((2, "deadline|unit"), (3, "rulez"), (5, "mode"), (7, "300.1.1.1"), (9, "200"), (10, "Bad_Name"),
-                           (11, "rejct"), (12, "nosuch"), (14, "on_ban"), (15, "window")):
-            self.assertRegex(text, r"(?m)%s%d:\d+: .*(%s)" % (where, line, word))
+        expected = ((2, "deadline|unit"), (3, "rulez"), (5, "mode"), (7, "300.1.1.1"), (9, "200"), (10, "Bad_Name"),
+                    (11, "rejct"), (12, "nosuch"), (13, "reply"), (14, "'@' is no pattern"), (16, "on_ban"), (17, "window"))
+        told = [line for line in text.splitlines() if line.startswith(reeved.config) and ": warning: " not in line]
+        self.assertEqual(len(told), len(expected), text)
+        for line, (number, word) in zip(told, expected):
+            self.assertRegex(line, r"^%s:%d:\d+: .*(%s)" % (reeved.config, number, word))
         self.assertRegex(text, r"rulez.*rules", "a suggestion for the misspelt key")
         self.assertFalse(can_connect(reeved.port))
+        child = Child([REEVED, "-t", "-c", reeved.config])
+        self.addCleanup(child.end)
+        self.assertEqual(child.wait(10), 78, child.text())
+        self.assertEqual(child.text(), text)
 
     def errors_in_lines(self, text, lines):
         """Refused with an error in each of these lines."""

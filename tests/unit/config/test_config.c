@@ -180,3 +180,25 @@ Test(config, references_keep_it)
 	config_unref(&second);
 	config_unref(&second);
 }
+
+Test(config, a_broken_one_for_those_who_look_on)
+{
+	struct config_errors *errors = config_errors_new();
+	struct config *config = config_parse_any("f",
+		SLICE("deadline: 1\nrules: [{ name: a, check: ban }, { name: b, check: bna }]\n"),
+		checks, CHECK_COUNT, errors);
+
+	cr_assert_not_null(config);
+	cr_expect(config->broken);
+	cr_expect_eq(config->deadline_ms, 3000, "the default");
+	cr_assert_eq(config->rule_count, 2);
+	cr_expect(!config->rules[0].broken);
+	cr_expect(config->rules[1].broken && !config->rules[1].check);
+	config_unref(&config);
+	config = config_parse_any("f", SLICE("mode: monitor\n"), checks, CHECK_COUNT, errors);
+	cr_assert_not_null(config);
+	cr_expect(!config->broken);
+	config_unref(&config);
+	cr_expect_null(config_parse_any("f", SLICE("[]"), checks, CHECK_COUNT, errors));
+	config_errors_free(&errors);
+}

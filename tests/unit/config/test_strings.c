@@ -199,7 +199,9 @@ Test(config_strings, closed_text_opens_nothing)
 		"f", SLICE("site: { domains: [\"file:/etc/mailname\"] }"), NULL, 0, errors);
 	bool is_warning;
 
-	cr_expect_null(config);
+	cr_assert_not_null(config);
+	cr_expect(config->broken);
+	config_unref(&config);
 	cr_expect_str_eq(
 		config_errors_line(errors, 0, &is_warning), "f:1:19: 'file:' is not allowed here");
 	config_errors_free(&errors);

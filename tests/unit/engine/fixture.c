@@ -46,7 +46,7 @@ static struct config *parse(const char *rules, const char *top, struct config_er
 	char text[8192];
 
 	snprintf(text, sizeof(text), "rules:\n%s\n%s\n", rules, top ? top : "");
-	return config_parse("f", slice_of(text), checks, count, errors);
+	return config_parse_any("f", slice_of(text), checks, count, errors);
 }
 
 static const char *messages(const struct config_errors *errors)

@@ -90,7 +90,8 @@ Test(site, errors_stand_where_they_are)
 		.logins = FIXTURE_LIST("alice a@bad..example", "bob @example.com") });
 	cr_assert_eq(config_errors_count(fixture.errors), 7);
 	cr_assert_str_eq(config_errors_line(fixture.errors, 0, &warning),
-			 "site: origin 'bad..origin' is no domain name");
+			 "(configuration): 'origin' needs a domain, like example.com, not "
+			 "'bad..origin'");
 	cr_assert(site_domain_is_local(fixture.site, SLICE("good.example")));
 	fixture_release(&fixture);
 }

@@ -24,7 +24,7 @@ static struct config *parse(const char *text, struct config_errors *errors)
 	const struct config_check *const *checks;
 	size_t count = ruleset_checks(&checks);
 
-	return config_parse("f", slice_of(text), checks, count, errors);
+	return config_parse_any("f", slice_of(text), checks, count, errors);
 }
 
 static const char *messages(const struct config_errors *errors)
