@@ -7,40 +7,20 @@
  *
  * How strangers are counted is in strikes.c, the list in list.c, the brake in brake.c.
  */
-#include "daemon/bans/bans.h"
+#include "daemon/bans/bans_inner.h"
 
 #include "common/alloc.h"
-#include "daemon/bans/brake.h"
-#include "daemon/bans/list.h"
-#include "daemon/bans/protect.h"
-#include "daemon/bans/strikes.h"
-#include "daemon/bans/traffic.h"
 
-#define HOUR_MS UINT64_C(3600000)
 #define MAX_ADDRESSES 65536
 #define MAX_LOGINS 16384
 #define LIST_BEFORE_CONFIGURE 64
 
-/* max_share is looked at from so many connections an hour on. */
-#define MIN_TRAFFIC 1000
 
 /* So many banned networks make their /48 banned. */
 #define WIDEN_AT 8
 #define WIDE_BITS6 48
 
 #define MAPPED_BITS 96
-
-struct bans {
-	struct hash_key key;
-	struct bans_sink *sink;
-	struct config *config;          /* NULL before bans_configure() */
-	int mode;                       /* enum config_mode, with the top one folded in */
-	struct ban_list *list;
-	struct strikes *addresses, *logins;
-	struct traffic traffic;         /* everybody's */
-	struct brake brake;
-	struct protect_memo memo;
-};
 
 struct bans *bans_new(struct hash_key key, struct bans_sink *sink)
 {
@@ -71,7 +51,7 @@ void bans_free(struct bans **bans)
 	*bans = NULL;
 }
 
-static void tell(const struct bans *bans, enum bans_event_kind kind, const struct ban *ban,
+void bans_tell(const struct bans *bans, enum bans_event_kind kind, const struct ban *ban,
 		 uint64_t count, const char *why, struct clock_now now)
 {
 	struct bans_event event = {
@@ -132,7 +112,7 @@ static void end_protected(struct bans *bans, struct clock_now now)
 		struct ban gone;
 
 		if (ban_list_remove(bans->list, &collected.networks[i], &gone))
-			tell(bans, BANS_REMOVED, &gone, 0, "protected", now);
+			bans_tell(bans, BANS_REMOVED, &gone, 0, "protected", now);
 	}
 	free(collected.networks);
 }
@@ -145,7 +125,7 @@ static bool evict(struct bans *bans, struct clock_now now)
 
 	if (!ban_list_evict(bans->list, &gone, &was_live))
 		return false;
-	tell(bans, BANS_REMOVED, &gone, 0, was_live ? "full" : "forgotten", now);
+	bans_tell(bans, BANS_REMOVED, &gone, 0, was_live ? "full" : "forgotten", now);
 	return true;
 }
 
@@ -196,7 +176,7 @@ static uint64_t duration_of(const struct config_bans *config, uint32_t times)
 }
 
 /* An automatic ban as it would be; `times` and length follow from the one before. */
-static void make_ban(const struct bans *bans, const struct cidr *network, struct slice reason,
+void bans_make(const struct bans *bans, const struct cidr *network, struct slice reason,
 		     struct clock_now now, struct ban *ret_ban)
 {
 	const struct config *config = bans->config;
@@ -235,7 +215,7 @@ static bool list_ban(struct bans *bans, const struct ban *ban, uint64_t count, c
 	ban = ban_list_put(bans->list, ban);
 	if (!ban)
 		return false;
-	tell(bans, extends ? BANS_EXTENDED : BANS_BANNED, ban, count, why, now);
+	bans_tell(bans, extends ? BANS_EXTENDED : BANS_BANNED, ban, count, why, now);
 	return true;
 }
 
@@ -250,7 +230,7 @@ static void widen(struct bans *bans, const struct ip *ip, const char *why, struc
 	    is_live(ban_list_get(bans->list, &wide), now) ||
 	    !ban_list_has_within(bans->list, &wide, bits, WIDEN_AT))
 		return;
-	make_ban(bans, &wide, SLICE("many banned networks in one /48"), now, &ban);
+	bans_make(bans, &wide, SLICE("many banned networks in one /48"), now, &ban);
 	list_ban(bans, &ban, WIDEN_AT, why, now);
 }
 
@@ -262,7 +242,7 @@ static bool brake_allows(struct bans *bans, const struct ip *ip, struct clock_no
 	case BRAKE_GO:
 		return true;
 	case BRAKE_STORM_BEGINS:
-		tell(bans, BANS_STORM_BEGIN, NULL, max + 1, "max_per_minute", now);
+		bans_tell(bans, BANS_STORM_BEGIN, NULL, max + 1, "max_per_minute", now);
 		return false;
 	case BRAKE_STORM:
 		break;
@@ -280,7 +260,7 @@ static bool is_covered(const struct bans *bans, const struct ip *ip, const struc
 }
 
 /* An automatic ban of the network of `ip`, after all that speaks for the address has been asked. */
-static void impose(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
+void bans_impose(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
 		   const struct ban *ban, uint64_t count, const char *why, struct clock_now now)
 {
 	if (protect_overlaps(bans->config, &ban->network) ||
@@ -292,178 +272,10 @@ static void impose(struct bans *bans, struct strikes_entry *entry, const struct 
 		widen(bans, ip, why, now);
 	} else {
 		entry->shadow_until_mono_ms = now.mono_ms + (ban->until_wall_ms - now.wall_ms);
-		tell(bans, BANS_WOULD_BAN, ban, count, why, now);
+		bans_tell(bans, BANS_WOULD_BAN, ban, count, why, now);
 	}
 	strikes_clear(entry, STRIKES_STRIKES);
 	strikes_clear(entry, STRIKES_AUTH_FAILURES);
-}
-
-/* ---- what is seen of addresses */
-
-static struct cidr unit_of(const struct bans *bans, const struct ip *ip)
-{
-	return ip_network(ip, 32, (unsigned)bans->config->bans.ipv6_prefix);
-}
-
-/* NULL: nothing is counted of this address. */
-static struct strikes_entry *watched(struct bans *bans, const struct ip *ip, struct clock_now now)
-{
-	struct cidr unit;
-
-	if (bans->mode == CONFIG_OFF || protect_remembers(&bans->memo, bans->config, ip))
-		return NULL;
-	unit = unit_of(bans, ip);
-	return strikes_get(bans->addresses, &unit.ip, now.mono_ms);
-}
-
-static bool is_shadowed(const struct strikes_entry *entry, struct clock_now now)
-{
-	return entry->shadow_until_mono_ms > now.mono_ms;
-}
-
-void bans_note_connection(struct bans *bans, const struct ip *ip, struct clock_now now)
-{
-	struct strikes_entry *entry = watched(bans, ip, now);
-
-	traffic_add(&bans->traffic, now.mono_ms);
-	if (entry)
-		strikes_add(bans->addresses, entry, STRIKES_CONNECTIONS, now.mono_ms);
-}
-
-void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struct clock_now now)
-{
-	struct strikes_entry *entry = watched(bans, ip, now);
-
-	if (!entry || !bans->config->bans.ban_at.limit)
-		return;
-	strikes_add(bans->addresses, entry, STRIKES_RECIPIENTS, now.mono_ms);
-	if (bad)
-		strikes_add(bans->addresses, entry, STRIKES_BAD_RECIPIENTS, now.mono_ms);
-}
-
-/* Why an address with enough strikes is let off; NULL: it is not. */
-static const char *mercy(const struct bans *bans, const struct strikes_entry *entry,
-			 struct clock_now now)
-{
-	const struct config_bans *config = &bans->config->bans;
-	uint64_t recipients = strikes_sum(bans->addresses, entry, STRIKES_RECIPIENTS, now.mono_ms);
-	uint64_t bad = strikes_sum(bans->addresses, entry, STRIKES_BAD_RECIPIENTS, now.mono_ms);
-	uint64_t all = traffic_sum(&bans->traffic, now.mono_ms), own;
-
-	if (bad * 100 < recipients * config->min_bad_share)
-		return "bad_share";
-	own = strikes_sum(bans->addresses, entry, STRIKES_CONNECTIONS, now.mono_ms);
-	if (all >= MIN_TRAFFIC && own * 100 > all * config->max_share)
-		return "max_share";
-	return NULL;
-}
-
-static void spare(const struct bans *bans, struct strikes_entry *entry, const struct ban *ban,
-		  uint64_t count, const char *why, struct clock_now now)
-{
-	if (entry->noticed_mono_ms && now.mono_ms - entry->noticed_mono_ms < HOUR_MS)
-		return;
-	entry->noticed_mono_ms = now.mono_ms ? now.mono_ms : 1;
-	tell(bans, BANS_SPARED, ban, count, why, now);
-}
-
-void bans_strike(struct bans *bans, const struct ip *ip, struct slice why, struct clock_now now)
-{
-	struct strikes_entry *entry = watched(bans, ip, now);
-	const char *mercy_why;
-	struct cidr unit;
-	struct ban ban;
-	uint64_t count;
-
-	if (!entry || !bans->config->bans.ban_at.limit)
-		return;
-	strikes_mark_notable(bans->addresses, entry);
-	count = strikes_add(bans->addresses, entry, STRIKES_STRIKES, now.mono_ms);
-	if (count < bans->config->bans.ban_at.limit || is_shadowed(entry, now))
-		return;
-	unit = unit_of(bans, ip);
-	make_ban(bans, &unit, why, now, &ban);
-	mercy_why = mercy(bans, entry, now);
-	if (mercy_why)
-		spare(bans, entry, &ban, count, mercy_why, now);
-	else
-		impose(bans, entry, ip, &ban, count, "strikes", now);
-}
-
-void bans_disconnected(struct bans *bans, const struct ip *ip, struct slice why,
-		       struct clock_now now)
-{
-	struct strikes_entry *entry;
-	struct cidr unit;
-	struct ban ban;
-
-	if (!bans->config || !bans->config->bans.on_disconnect)
-		return;
-	entry = watched(bans, ip, now);
-	if (!entry || is_shadowed(entry, now))
-		return;
-	strikes_mark_notable(bans->addresses, entry);
-	unit = unit_of(bans, ip);
-	make_ban(bans, &unit, why, now, &ban);
-	impose(bans, entry, ip, &ban, bans->config->bans.disconnect_at, "disconnect", now);
-}
-
-void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now now)
-{
-	struct strikes_entry *entry = watched(bans, ip, now);
-	const struct config_bans *config;
-	struct cidr unit;
-	struct ban ban;
-	uint64_t count;
-
-	if (!entry || !bans->config->bans.auth_failures.limit)
-		return;
-	config = &bans->config->bans;
-	strikes_mark_notable(bans->addresses, entry);
-	count = strikes_add(bans->addresses, entry, STRIKES_AUTH_FAILURES, now.mono_ms);
-	if (count < config->auth_failures.limit || is_shadowed(entry, now))
-		return;
-	if (entry->good_login_mono_ms &&
-	    now.mono_ms - entry->good_login_mono_ms < config->trust_login_ms)
-		return;
-	unit = unit_of(bans, ip);
-	make_ban(bans, &unit, SLICE("failed logins"), now, &ban);
-	impose(bans, entry, ip, &ban, count, "auth_failures", now);
-}
-
-void bans_auth_success(struct bans *bans, const struct ip *ip, struct clock_now now)
-{
-	struct strikes_entry *entry = watched(bans, ip, now);
-
-	if (!entry)
-		return;
-	strikes_mark_notable(bans->addresses, entry);
-	entry->good_login_mono_ms = now.mono_ms ? now.mono_ms : 1;
-}
-
-void bans_strike_login(struct bans *bans, struct slice login, struct clock_now now)
-{
-	struct hash128 hash = hash128(&bans->key, login);
-	struct bans_event event = {
-		.kind = BANS_LOGIN_ALARM, .login = login, .why = "login_strikes",
-	};
-	const struct rate *limit;
-	struct strikes_entry *entry;
-	struct ip key;
-
-	if (bans->mode == CONFIG_OFF || !bans->config->bans.login_strikes.limit)
-		return;
-	limit = &bans->config->bans.login_strikes;
-	memcpy(key.bytes, &hash, sizeof(key.bytes));
-	entry = strikes_get(bans->logins, &key, now.mono_ms);
-	event.count = strikes_add(bans->logins, entry, STRIKES_STRIKES, now.mono_ms);
-	if (event.count < limit->limit ||
-	    (entry->noticed_mono_ms && now.mono_ms - entry->noticed_mono_ms < limit->window_ms))
-		return;
-	strikes_mark_notable(bans->logins, entry);
-	entry->noticed_mono_ms = now.mono_ms ? now.mono_ms : 1;
-	if (bans->sink)
-		bans->sink->event(bans->sink, &event, now);
 }
 
 /* ---- by hand, and from the store */
@@ -499,7 +311,7 @@ bool bans_remove(struct bans *bans, const struct cidr *network, struct clock_now
 	if (!ban_list_remove(bans->list, network, &gone))
 		return false;
 	was_live = is_live(&gone, now);
-	tell(bans, BANS_REMOVED, &gone, 0, was_live ? "removed" : "forgotten", now);
+	bans_tell(bans, BANS_REMOVED, &gone, 0, was_live ? "removed" : "forgotten", now);
 	return was_live;
 }
 
@@ -583,11 +395,11 @@ void bans_tick(struct bans *bans, struct clock_now now)
 	struct ban gone;
 
 	while (ban_list_expire(bans->list, now.wall_ms, &gone))
-		tell(bans, BANS_REMOVED, &gone, 0, "expired", now);
+		bans_tell(bans, BANS_REMOVED, &gone, 0, "expired", now);
 	while (now.wall_ms > keep_ms && ban_list_forget(bans->list, now.wall_ms - keep_ms, &gone))
-		tell(bans, BANS_REMOVED, &gone, 0, "forgotten", now);
+		bans_tell(bans, BANS_REMOVED, &gone, 0, "forgotten", now);
 	if (brake_tick(&bans->brake, now.mono_ms, &refused))
-		tell(bans, BANS_STORM_END, NULL, refused, "max_per_minute", now);
+		bans_tell(bans, BANS_STORM_END, NULL, refused, "max_per_minute", now);
 	strikes_tick(bans->addresses, now.mono_ms);
 	strikes_tick(bans->logins, now.mono_ms);
 }
