@@ -8,29 +8,36 @@
 
 #include "daemon/engine/rule.h"
 
-extern const struct rule_ops rule_ban;
-extern const struct rule_ops rule_helo;
-extern const struct rule_ops rule_local_sender;
-extern const struct rule_ops rule_sender_login;
-extern const struct rule_ops rule_sender_domain;
-extern const struct rule_ops rule_ptr;
-extern const struct rule_ops rule_address_literal;
-extern const struct rule_ops rule_catchall;
-extern const struct rule_ops rule_recipients;
-extern const struct rule_ops rule_rate;
+/* All checks, in the order of the manual: a new rule is one line here. */
+
+#define RULES_EACH(RULE)      \
+	RULE(ban)             \
+	RULE(helo)            \
+	RULE(local_sender)    \
+	RULE(sender_login)    \
+	RULE(sender_domain)   \
+	RULE(ptr)             \
+	RULE(address_literal) \
+	RULE(catchall)        \
+	RULE(recipients)      \
+	RULE(rate)
+
+#define RULES_DECLARE(name) extern const struct rule_ops rule_##name;
+RULES_EACH(RULES_DECLARE)
+#undef RULES_DECLARE
 
 /* How a step says what it found: `reply` is an index into the rule's replies, `reason` a
  * static word. */
-static inline enum rule_result rule_bad(const struct rule_ask *ask, unsigned reply,
-					const char *reason)
+static inline enum rule_result rule_bad(
+	const struct rule_ask *ask, unsigned reply, const char *reason)
 {
 	ask->finding->reply = reply;
 	ask->finding->reason = reason;
 	return RULE_BAD;
 }
 
-static inline enum rule_result rule_unknown(const struct rule_ask *ask, unsigned reply,
-					    const char *reason)
+static inline enum rule_result rule_unknown(
+	const struct rule_ask *ask, unsigned reply, const char *reason)
 {
 	ask->finding->reply = reply;
 	ask->finding->reason = reason;

@@ -54,11 +54,11 @@ def main():
         for key in sorted(keys_of(sample)):
             if key not in words:
                 problems.append(f"{MANUAL}: the key `{key}` of {SAMPLE} is not documented")
-        table = read(root, f"{RULES}/table.c") or ""
+        table = read(root, f"{RULES}/table.h") or ""
         files = {n[:-2] for n in os.listdir(os.path.join(root, RULES)) if n.endswith(".c")} \
             if os.path.isdir(os.path.join(root, RULES)) else set()
         checks = set(CHECK.findall(sample))
-        # A file whose name table.c mentions is a check, in the sample or not.
+        # A file whose name table.h mentions is a check, in the sample or not.
         checks |= {n for n in files if n != "table" and re.search(rf"\b(rule_)?{n}(_rule|_ops|_type)?\b", table)}
         for check in sorted(checks):
             if check not in words:
