@@ -8,7 +8,7 @@ run='gcc libc6-dev pkgconf libuv1-dev libc-ares-dev libyaml-dev liblmdb-dev libi
 for file in daemon/store/redis/*.c; do
 	[ -e "$file" ] && run="$run libhiredis-dev" && break
 done
-check="$run clang libcriterion-dev python3 binutils"
+check="$run clang libcriterion-dev python3 binutils redis-server"
 bench="$run valgrind python3"
 ci="$check valgrind cppcheck clang-tidy clang-format mandoc"
 package="$run dpkg-dev debhelper"
