@@ -9,7 +9,6 @@
 #include "daemon/engine/rule.h"
 
 /* All checks, in the order of the manual: a new rule is one line here. */
-
 #define RULES_EACH(RULE)      \
 	RULE(ban)             \
 	RULE(helo)            \
