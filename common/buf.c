@@ -11,7 +11,6 @@
 #include "common/alloc.h"
 
 #define FIRST_BYTES 256
-#define U64_DIGITS 20
 
 void buf_init(struct buf *buf, size_t max_bytes)
 {
@@ -58,34 +57,58 @@ bool buf_reserve(struct buf *buf, size_t bytes)
 	return bytes <= buf->cap - buf->len || grow(buf, bytes);
 }
 
-/* Writes the digits so that they end before `end`; returns where they begin. */
-static char *digits_before(char *end, uint64_t value)
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+			    "25262728293031323334353637383940414243444546474849"
+			    "50515253545556575859606162636465666768697071727374"
+			    "75767778798081828384858687888990919293949596979899";
+
+/* Its number of digits: that of its bits times log10(2), one more if it reaches the next power. */
+static unsigned digits_of(uint64_t value)
 {
-	do {
-		*--end = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
+	static const uint64_t powers[BUF_U64_DIGITS] = {
+		0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000,
+		UINT64_C(10000000000), UINT64_C(100000000000), UINT64_C(1000000000000),
+		UINT64_C(10000000000000), UINT64_C(100000000000000), UINT64_C(1000000000000000),
+		UINT64_C(10000000000000000), UINT64_C(100000000000000000),
+		UINT64_C(1000000000000000000), UINT64_C(10000000000000000000),
+	};
+	unsigned guess = (64 - (unsigned)__builtin_clzll(value | 1)) * 1233 >> 12;
+
+	return guess + (value >= powers[guess]);
+}
+
+char *buf_put_u64(char *at, uint64_t value)
+{
+	char *end = at + digits_of(value), *digit = end;
+
+	while (value >= 100) {
+		digit -= 2;
+		memcpy(digit, pairs + 2 * (value % 100), 2);
+		value /= 100;
+	}
+	if (value >= 10)
+		memcpy(digit - 2, pairs + 2 * value, 2);
+	else
+		digit[-1] = (char)('0' + value);
 	return end;
 }
 
 void buf_add_u64(struct buf *buf, uint64_t value)
 {
-	char digits[U64_DIGITS];
-	char *end = digits + sizeof(digits);
-	char *start = digits_before(end, value);
+	char digits[BUF_U64_DIGITS];
 
-	buf_add(buf, slice_make(start, (size_t)(end - start)));
+	buf_add(buf, slice_make(digits, (size_t)(buf_put_u64(digits, value) - digits)));
 }
 
 void buf_add_i64(struct buf *buf, int64_t value)
 {
-	char digits[1 + U64_DIGITS];
-	char *end = digits + sizeof(digits);
-	char *start = digits_before(end, value < 0 ? -(uint64_t)value : (uint64_t)value);
+	char text[1 + BUF_U64_DIGITS];
+	char *end = text;
 
 	if (value < 0)
-		*--start = '-';
-	buf_add(buf, slice_make(start, (size_t)(end - start)));
+		*end++ = '-';
+	end = buf_put_u64(end, value < 0 ? -(uint64_t)value : (uint64_t)value);
+	buf_add(buf, slice_make(text, (size_t)(end - text)));
 }
 
 /* Over fixed memory a text of 512 bytes or more needs a byte to spare, for vsnprintf()'s NUL. */

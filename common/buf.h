@@ -43,6 +43,9 @@ static inline void buf_add_char(struct buf *buf, char byte)
 }
 
 void buf_add_u64(struct buf *buf, uint64_t value);
+/* Writes the digits of `value` at `at`, at most BUF_U64_DIGITS; returns their end. */
+char *buf_put_u64(char *at, uint64_t value);
+#define BUF_U64_DIGITS 20
 void buf_add_i64(struct buf *buf, int64_t value);
 void buf_add_format(struct buf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

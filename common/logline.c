@@ -2,7 +2,7 @@
 /*
  * Strangers choose what stands in most values, so nothing they send may end a
  * line, forge a field or reach a terminal as an escape sequence. Most values
- * are clean: those are found eight bytes at a time and copied.
+ * are clean: they are copied eight bytes at a time and looked at on the way.
  */
 #include "common/logline.h"
 
@@ -12,24 +12,15 @@
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 #define HIGH_BITS EACH_BYTE(0x80)
 
-/* High bits set where a byte of `word` is 0 (and perhaps above one that is). */
-static inline uint64_t zero_bytes(uint64_t word)
+/*
+ * Has a high bit set unless all eight bytes are clean. Below 0x80, what is subtracted or added sets the high
+ * bit of exactly the bytes that are not; a borrow or carry comes from such a byte only, so it can call
+ * others dirty but none clean.
+ */
+static inline uint64_t dirt_of(uint64_t word)
 {
-	return (word - EACH_BYTE(1)) & ~word & HIGH_BITS;
-}
-
-/* True only if all eight bytes are clean; the borrow of a dirty byte can only call others dirty. */
-static inline bool word_is_clean(const char *data)
-{
-	uint64_t word, dirty;
-
-	memcpy(&word, data, sizeof(word));
-	dirty = word & HIGH_BITS;
-	dirty |= (word - EACH_BYTE(0x21)) & ~word & HIGH_BITS;
-	dirty |= zero_bytes(word ^ EACH_BYTE('"'));
-	dirty |= zero_bytes(word ^ EACH_BYTE('\\'));
-	dirty |= zero_bytes(word ^ EACH_BYTE(0x7f));
-	return !dirty;
+	return word | (word - EACH_BYTE(0x21)) | (word + EACH_BYTE(1)) |
+	       ((word ^ EACH_BYTE('"')) - EACH_BYTE(1)) | ((word ^ EACH_BYTE('\\')) - EACH_BYTE(1));
 }
 
 static inline bool byte_is_clean(char byte)
@@ -37,20 +28,34 @@ static inline bool byte_is_clean(char byte)
 	return byte > 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-static bool is_clean(struct slice value)
+static inline uint64_t copy_word(char *to, const char *from)
 {
-	if (value.len == 0)
-		return false; /* shown as "" */
+	uint64_t word;
+
+	memcpy(&word, from, sizeof(word));
+	memcpy(to, &word, sizeof(word));
+	return dirt_of(word);
+}
+
+/* Copies `value`; false (and what was copied is nothing): not all of it is clean, or it is empty or too long. */
+static inline bool copy_clean(char *to, struct slice value)
+{
+	uint64_t dirt = 0;
+	size_t i = 0;
+
+	if (value.len - 1 >= LOGLINE_VALUE_BYTES)
+		return false;
 	if (value.len < 8) {
-		for (size_t i = 0; i < value.len; i++)
-			if (!byte_is_clean(value.data[i]))
-				return false;
-		return true;
+		for (; i < value.len; i++) {
+			to[i] = value.data[i];
+			dirt |= byte_is_clean(to[i]) ? 0 : HIGH_BITS;
+		}
+		return !dirt;
 	}
-	for (size_t i = 0; i + 8 < value.len; i += 8)
-		if (!word_is_clean(value.data + i))
-			return false;
-	return word_is_clean(value.data + value.len - 8);
+	for (; i + 8 < value.len; i += 8)
+		dirt |= copy_word(to + i, value.data + i);
+	dirt |= copy_word(to + value.len - 8, value.data + value.len - 8);
+	return (dirt & HIGH_BITS) == 0;
 }
 
 static char *put(char *at, const char *data, size_t len)
@@ -109,13 +114,17 @@ static size_t escaped_len(struct slice value)
 	return len;
 }
 
-static void add_dirty(struct buf *line, const char *key, struct slice value, bool cut)
+static bool is_quoted(struct slice value)
 {
-	bool quoted = value.len == 0 || memchr(value.data, ' ', value.len);
-	char *at = begin(line, key, escaped_len(value) + (quoted ? 2 : 0) + (cut ? 3 : 0));
+	return value.len == 0 || memchr(value.data, ' ', value.len);
+}
 
-	if (!at)
-		return;
+static __attribute__((noinline)) char *put_dirty(char *at, struct slice value)
+{
+	bool cut = value.len > LOGLINE_VALUE_BYTES, quoted;
+
+	value = slice_first(value, LOGLINE_VALUE_BYTES);
+	quoted = is_quoted(value);
 	if (quoted)
 		*at++ = '"';
 	at = put_escaped(at, value);
@@ -123,22 +132,33 @@ static void add_dirty(struct buf *line, const char *key, struct slice value, boo
 		at = put(at, "...", 3);
 	if (quoted)
 		*at++ = '"';
-	end(line, at);
+	return at;
+}
+
+static size_t dirty_len(struct slice value)
+{
+	bool cut = value.len > LOGLINE_VALUE_BYTES;
+
+	value = slice_first(value, LOGLINE_VALUE_BYTES);
+	return escaped_len(value) + (is_quoted(value) ? 2 : 0) + (cut ? 3 : 0);
+}
+
+char *logline_put_value(char *at, struct slice value)
+{
+	return copy_clean(at, value) ? at + value.len : put_dirty(at, value);
 }
 
 void logline_slice(struct buf *line, const char *key, struct slice value)
 {
-	bool cut = value.len > LOGLINE_VALUE_BYTES;
-	char *at;
+	char *at = begin(line, key, slice_first(value, LOGLINE_VALUE_BYTES).len);
 
-	value = slice_first(value, LOGLINE_VALUE_BYTES);
-	if (cut || !is_clean(value)) {
-		add_dirty(line, key, value, cut);
+	if (at && copy_clean(at, value)) {
+		end(line, at + value.len);
 		return;
 	}
-	at = begin(line, key, value.len);
+	at = begin(line, key, dirty_len(value));
 	if (at)
-		end(line, put(at, value.data, value.len));
+		end(line, put_dirty(at, value));
 }
 
 void logline_text(struct buf *line, const char *key, const char *value)
@@ -148,12 +168,9 @@ void logline_text(struct buf *line, const char *key, const char *value)
 
 void logline_u64(struct buf *line, const char *key, uint64_t value)
 {
-	char digits[20];
-	struct buf number;
+	char digits[BUF_U64_DIGITS];
 
-	buf_init_fixed(&number, digits, sizeof(digits));
-	buf_add_u64(&number, value);
-	logline_slice(line, key, buf_slice(&number));
+	logline_slice(line, key, slice_make(digits, (size_t)(buf_put_u64(digits, value) - digits)));
 }
 
 const char *log_level_name(enum log_level level)

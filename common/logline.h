@@ -22,6 +22,18 @@ void logline_slice(struct buf *line, const char *key, struct slice value);
 void logline_text(struct buf *line, const char *key, const char *value);
 void logline_u64(struct buf *line, const char *key, uint64_t value);
 
+/*
+ * The same for a line that is written often, without looking at each step whether it fits: the caller
+ * has LOGLINE_ROOM bytes at `at` for each value, and room for its own words. They return the end.
+ */
+#define LOGLINE_ROOM (LOGLINE_VALUE_BYTES * 4 + 5)
+char *logline_put_value(char *at, struct slice value);
+static inline char *logline_put(char *at, struct slice words)
+{
+	memcpy(at, words.data, words.len);
+	return at + words.len;
+}
+
 const char *log_level_name(enum log_level level);
 
 /* Where finished lines go: a table that daemon.c (or a test) hands down, so

@@ -83,6 +83,7 @@ static bool apply_over(struct ticket *ticket, unsigned index, const struct count
 	struct rule_finding finding = { .reason = "over_limit" };
 
 	ticket->trace[index].kind = TRACE_OVER;
+	ticket->has_findings = true;
 	fill_counters(ticket, counters, &finding.vars);
 	return look_apply(ticket, index, &finding);
 }

@@ -16,15 +16,6 @@ static bool wanted(const struct ticket *ticket)
 	       (log->decisions == 1 && verdict_refuses(ticket->verdict.kind));
 }
 
-static void add_attribute(struct buf *line, const char *key, const struct ticket *ticket,
-			  enum policy_attr attr)
-{
-	struct slice value = ticket->request.in->attr[attr];
-
-	if (value.len)
-		logline_slice(line, key, value);
-}
-
 /* "rule:reason,rule:reason" of the rules that `pick` chooses. */
 static void add_rules(struct buf *line, const char *key, const struct ticket *ticket,
 		      bool (*pick)(const struct ticket *, unsigned))
@@ -34,13 +25,7 @@ static void add_rules(struct buf *line, const char *key, const struct ticket *ti
 	for (unsigned i = 0; i < ticket->ruleset->count; i++) {
 		if (!pick(ticket, i))
 			continue;
-		if (first) {
-			buf_add_char(line, ' ');
-			buf_add(line, slice_of(key));
-			buf_add_char(line, '=');
-		} else {
-			buf_add_char(line, ',');
-		}
+		buf_add(line, first ? slice_of(key) : SLICE(","));
 		first = false;
 		buf_add(line, ticket->ruleset->rules[i].name);
 		if (ticket->trace[i].reason) {
@@ -74,6 +59,40 @@ static bool is_unknown(const struct ticket *ticket, unsigned index)
 	return ticket->trace[index].kind == TRACE_UNKNOWN;
 }
 
+/* "1h" and the like. Few windows are in use, and each stands in many lines. */
+static struct slice window_text(struct pipeline *pipeline, uint64_t window_ms)
+{
+	struct window_text *known = &pipeline->windows[hash64_mix(0, window_ms) % PIPELINE_WINDOWS];
+
+	if (known->window_ms != window_ms || known->len == 0) {
+		struct buf text;
+
+		buf_init_fixed(&text, known->text, sizeof(known->text));
+		units_format_window(&text, window_ms);
+		known->len = text.len;
+		known->window_ms = window_ms;
+	}
+	return slice_make(known->text, known->len);
+}
+
+static void add_counter(struct buf *line, struct pipeline *pipeline,
+			const struct store_charge *charge)
+{
+	struct slice window = window_text(pipeline, charge->key.window_ms);
+	char *at;
+
+	if (!buf_reserve(line, charge->key.rule.len + window.len + 4 + 2 * BUF_U64_DIGITS))
+		return;
+	at = logline_put(line->data + line->len, charge->key.rule);
+	*at++ = '/';
+	at = logline_put(at, window);
+	*at++ = ':';
+	at = buf_put_u64(at, charge->used);
+	*at++ = '/';
+	at = buf_put_u64(at, charge->limit);
+	line->len = (size_t)(at - line->data);
+}
+
 static void add_counters(struct buf *line, const struct ticket *ticket)
 {
 	const struct store_reserve *reserve = &ticket->reserve;
@@ -82,56 +101,82 @@ static void add_counters(struct buf *line, const struct ticket *ticket)
 		return;
 	buf_add(line, SLICE(" counters="));
 	for (unsigned i = 0; i < reserve->count; i++) {
-		const struct store_charge *charge = &reserve->charges[i];
-
 		if (i)
 			buf_add_char(line, ',');
-		buf_add(line, charge->key.rule);
-		buf_add_char(line, '/');
-		units_format_window(line, charge->key.window_ms);
-		buf_add_char(line, ':');
-		buf_add_u64(line, charge->used);
-		buf_add_char(line, '/');
-		buf_add_u64(line, charge->limit);
+		add_counter(line, ticket->pipeline, &reserve->charges[i]);
 	}
 }
 
-static void add_verdict(struct buf *line, const struct ticket *ticket)
+static char *put_verdict(char *at, const struct ticket *ticket)
 {
 	const struct verdict *verdict = &ticket->verdict;
 	char memory[REPLY_BYTES];
 	struct buf text;
 
-	logline_text(line, "action", verdict_name(verdict->kind));
+	at = logline_put(at, SLICE(" action="));
+	at = logline_put(at, slice_of(verdict_name(verdict->kind)));
 	if (verdict->rule)
-		logline_slice(line, "rule", verdict->rule->name);
+		at = logline_put_value(logline_put(at, SLICE(" rule=")), verdict->rule->name);
 	if (verdict->reason)
-		logline_text(line, "reason", verdict->reason);
+		at = logline_put_value(logline_put(at, SLICE(" reason=")),
+				       slice_of(verdict->reason));
 	if (verdict->kind == VERDICT_DUNNO)
-		return;
+		return at;
 	buf_init_fixed(&text, memory, sizeof(memory));
 	reply_write_text(&text, verdict->reply, &verdict->vars);
-	logline_slice(line, "reply", buf_slice(&text));
+	return logline_put_value(logline_put(at, SLICE(" reply=")), buf_slice(&text));
 }
 
-static void add_request(struct buf *line, const struct ticket *ticket)
+/* A value that Postfix left empty is left out. */
+static inline char *put_attribute(char *at, struct slice key, struct slice value)
+{
+	return value.len ? logline_put_value(logline_put(at, key), value) : at;
+}
+
+static char *put_request(char *at, const struct ticket *ticket)
 {
 	const struct request *request = &ticket->request;
+	const struct slice *attr = request->in->attr;
 
-	add_attribute(line, "client", ticket, POLICY_CLIENT_ADDRESS);
-	add_attribute(line, "client_name", ticket, POLICY_CLIENT_NAME);
-	add_attribute(line, "helo", ticket, POLICY_HELO_NAME);
+	at = put_attribute(at, SLICE(" client="), attr[POLICY_CLIENT_ADDRESS]);
+	at = put_attribute(at, SLICE(" client_name="), attr[POLICY_CLIENT_NAME]);
+	at = put_attribute(at, SLICE(" helo="), attr[POLICY_HELO_NAME]);
 	if (request->facts & FACT_SENDER)
-		logline_slice(line, "sender",
-			      request->sender.kind == MAIL_ADDRESS_NULL ? SLICE("<>")
-									: request->sender.raw);
-	add_attribute(line, "recipient", ticket, POLICY_RECIPIENT);
+		at = put_attribute(at, SLICE(" sender="),
+				   request->sender.kind == MAIL_ADDRESS_NULL ? SLICE("<>")
+									     : request->sender.raw);
+	at = put_attribute(at, SLICE(" recipient="), attr[POLICY_RECIPIENT]);
 	if (request->recipient_count)
-		logline_u64(line, "recipients", request->recipient_count);
-	add_attribute(line, "login", ticket, POLICY_SASL_USERNAME);
-	add_attribute(line, "queue_id", ticket, POLICY_QUEUE_ID);
-	add_attribute(line, "instance", ticket, POLICY_INSTANCE);
-	add_attribute(line, "context", ticket, POLICY_POLICY_CONTEXT);
+		at = buf_put_u64(logline_put(at, SLICE(" recipients=")), request->recipient_count);
+	at = put_attribute(at, SLICE(" login="), attr[POLICY_SASL_USERNAME]);
+	at = put_attribute(at, SLICE(" queue_id="), attr[POLICY_QUEUE_ID]);
+	at = put_attribute(at, SLICE(" instance="), attr[POLICY_INSTANCE]);
+	return put_attribute(at, SLICE(" context="), attr[POLICY_POLICY_CONTEXT]);
+}
+
+/* What a line surely has room for: state and action, and 12 values (rule, reason, reply, 9 of the request), each with its key. */
+#define HEAD_BYTES (64 + 12 * (LOGLINE_ROOM + sizeof(" client_name=")) + BUF_U64_DIGITS)
+_Static_assert(HEAD_BYTES <= PIPELINE_LOG_LINE_BYTES, "what is put without asking fits");
+
+static void add_head(struct buf *line, const struct ticket *ticket)
+{
+	char *at;
+
+	if (!buf_reserve(line, HEAD_BYTES))
+		return;
+	at = logline_put(line->data, SLICE("event=decision state="));
+	at = logline_put(at, slice_of(policy_state_name(ticket->request.state)));
+	at = put_verdict(at, ticket);
+	at = put_request(at, ticket);
+	line->len = (size_t)(at - line->data);
+}
+
+static inline void add_number(struct buf *line, struct slice key, uint64_t number)
+{
+	if (!buf_reserve(line, key.len + BUF_U64_DIGITS))
+		return;
+	line->len = (size_t)(buf_put_u64(logline_put(line->data + line->len, key), number) -
+			     line->data);
 }
 
 void decision_log(struct ticket *ticket, struct clock_now now)
@@ -144,16 +189,15 @@ void decision_log(struct ticket *ticket, struct clock_now now)
 	if (!wanted(ticket))
 		return;
 	buf_reset(line);
-	logline_text(line, "event", "decision");
-	logline_text(line, "state", policy_state_name(ticket->request.state));
-	add_verdict(line, ticket);
-	add_request(line, ticket);
-	add_rules(line, "monitor", ticket, is_monitored);
-	add_rules(line, "also", ticket, is_beside);
-	add_rules(line, "unknown", ticket, is_unknown);
+	add_head(line, ticket);
+	if (ticket->has_findings) {
+		add_rules(line, " monitor=", ticket, is_monitored);
+		add_rules(line, " also=", ticket, is_beside);
+		add_rules(line, " unknown=", ticket, is_unknown);
+	}
 	add_counters(line, ticket);
 	if (ticket->settle.refunded)
-		logline_u64(line, "refunded", ticket->settle.refunded);
-	logline_u64(line, "time_us", (end_ns - ticket->started_ns) / 1000);
+		add_number(line, SLICE(" refunded="), ticket->settle.refunded);
+	add_number(line, SLICE(" time_us="), (end_ns - ticket->started_ns) / 1000);
 	services->log->write(services->log, LOG_LEVEL_INFO, buf_slice(line));
 }

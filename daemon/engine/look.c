@@ -225,11 +225,13 @@ static enum after step(struct ticket *ticket, unsigned index, bool final)
 		return AFTER_NEXT;
 	case RULE_UNKNOWN:
 		ticket->trace[index].kind = TRACE_UNKNOWN;
+		ticket->has_findings = true;
 		return apply_unknown(ticket, index, &finding) ? AFTER_REFUSED : AFTER_NEXT;
 	case RULE_BAD:
 		break;
 	}
 	ticket->trace[index].kind = TRACE_BAD;
+	ticket->has_findings = true;
 	if (look_apply(ticket, index, &finding))
 		return AFTER_REFUSED;
 	/* `pass` ends the looking and skips the rate rules below it. */

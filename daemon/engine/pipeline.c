@@ -13,7 +13,6 @@
 
 #include "common/alloc.h"
 
-#define LOG_LINE_BYTES 16384        /* ten values of 512 bytes once escaped, 64 counters */
 #define REPLY_BUFFER_BYTES (REPLY_BYTES + 16)
 #define SPARE_FOR_ANSWER_MS 200     /* between the looking rules' last call, the store's time-out and the deadline */
 #define MIN_LOOK_MS 50
@@ -41,7 +40,7 @@ struct pipeline *pipeline_new(const struct pipeline_services *services)
 	};
 	list_init(&pipeline->ready);
 	list_init(&pipeline->waiting);
-	buf_init(&pipeline->log_line, LOG_LINE_BYTES);
+	buf_init(&pipeline->log_line, PIPELINE_LOG_LINE_BYTES);
 	return pipeline;
 }
 

@@ -32,6 +32,7 @@ struct ticket {
 	unsigned index;                 /* of the rule whose turn it is */
 	unsigned steps;
 	bool ready;
+	bool has_findings;              /* some rule's trace is BAD, UNKNOWN or OVER */
 	uint64_t started_ns;
 	uint64_t look_until_mono_ms;    /* last call of the looking rules */
 	uint64_t answer_by_mono_ms;
@@ -47,6 +48,16 @@ struct ticket {
 	void *arg;
 };
 
+#define PIPELINE_LOG_LINE_BYTES 16384 /* 12 values of 512 bytes once escaped, 64 counters */
+#define PIPELINE_WINDOWS 16
+
+/* How the log shows a window. */
+struct window_text {
+	uint64_t window_ms;
+	size_t len;                     /* 0: none yet */
+	char text[BUF_U64_DIGITS + 4];
+};
+
 struct pipeline {
 	struct pipeline_services services;
 	struct request_tables tables;
@@ -56,6 +67,7 @@ struct pipeline {
 	uint64_t next_deadline_mono_ms; /* 0: nobody waits */
 	struct pipeline_counts counts;
 	struct buf log_line;
+	struct window_text windows[PIPELINE_WINDOWS];
 };
 
 /* What running a phase leads to. */

@@ -24,6 +24,8 @@
 
 #define BUFFER_BYTES (1U << 20)
 #define SYSLOG_LINE_BYTES 2048
+#define TIME_BYTES 64
+#define HEAD_BYTES (TIME_BYTES + 16) /* the name of the level, blanks and the end of the line */
 
 struct log {
 	struct log_sink sink;
@@ -35,7 +37,7 @@ struct log {
 	struct buf buffer;
 	struct clock_now now;
 	uint64_t time_wall_s;    /* second that time_text shows */
-	char time_text[40];
+	char time_text[TIME_BYTES]; /* "time=2026-01-31T23:59:59.999Z level=" */
 	size_t time_len;
 	uint64_t dropped, dropped_told;
 };
@@ -121,6 +123,7 @@ static void set_time_text(struct log *log)
 {
 	uint64_t second = log->now.wall_ms / 1000;
 	unsigned ms = (unsigned)(log->now.wall_ms % 1000);
+	char *digits;
 
 	if (second != log->time_wall_s || log->time_len == 0) {
 		time_t seconds = (time_t)second;
@@ -128,36 +131,42 @@ static void set_time_text(struct log *log)
 
 		gmtime_r(&seconds, &parts);
 		log->time_len = strftime(log->time_text, sizeof(log->time_text),
-					 "time=%Y-%m-%dT%H:%M:%S.", &parts);
+					 "time=%Y-%m-%dT%H:%M:%S.000Z level=", &parts);
 		log->time_wall_s = second;
 	}
-	log->time_text[log->time_len] = (char)('0' + ms / 100);
-	log->time_text[log->time_len + 1] = (char)('0' + ms / 10 % 10);
-	log->time_text[log->time_len + 2] = (char)('0' + ms % 10);
-	log->time_text[log->time_len + 3] = 'Z';
+	digits = log->time_text + log->time_len - sizeof("000Z level=") + 1;
+	digits[0] = (char)('0' + ms / 100);
+	digits[1] = (char)('0' + ms / 10 % 10);
+	digits[2] = (char)('0' + ms % 10);
 }
 
-static void add_time(struct log *log)
+static char *put(char *at, const char *bytes, size_t len)
 {
-	buf_add(&log->buffer, slice_make(log->time_text, log->time_len + 4));
-	buf_add(&log->buffer, SLICE(" level="));
+	memcpy(at, bytes, len);
+	return at + len;
 }
 
 static void write_stderr(struct log *log, enum log_level level, struct slice line)
 {
-	if (!buf_reserve(&log->buffer, line.len + 80)) {
+	char *at;
+
+	if (!buf_reserve(&log->buffer, line.len + HEAD_BYTES)) {
 		log->dropped++;
 		return;
 	}
+	at = log->buffer.data + log->buffer.len;
 	if (log->is_journal) {
-		buf_add_format(&log->buffer, "<%d>", priority_of(level));
+		*at++ = '<';
+		*at++ = (char)('0' + priority_of(level));
+		*at++ = '>';
 	} else {
-		add_time(log);
-		buf_add(&log->buffer, slice_of(log_level_name(level)));
-		buf_add_char(&log->buffer, ' ');
+		at = put(at, log->time_text, log->time_len);
+		at = put(at, log_level_name(level), strlen(log_level_name(level)));
+		*at++ = ' ';
 	}
-	buf_add(&log->buffer, line);
-	buf_add_char(&log->buffer, '\n');
+	at = put(at, line.data, line.len);
+	*at++ = '\n';
+	log->buffer.len = (size_t)(at - log->buffer.data);
 }
 
 static void sink_write(struct log_sink *sink, enum log_level level, struct slice line)

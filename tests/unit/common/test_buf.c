@@ -5,6 +5,8 @@
 #include "common/buf.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 static bool holds(const struct buf *buf, const char *text)
 {
@@ -28,6 +30,29 @@ Test(buf, numbers_at_their_ends)
 	cr_assert(
 		holds(&buf, "0 18446744073709551615 -9223372036854775808 -1 9223372036854775807"));
 	buf_release(&buf);
+}
+
+/* Around each power of ten and of two, against printf. */
+Test(buf, numbers_of_every_length)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		uint64_t ten = 1;
+
+		for (unsigned k = 0; k < i % BUF_U64_DIGITS; k++)
+			ten *= 10;
+		for (int off = -1; off < 2; off++) {
+			uint64_t values[] = {ten + (uint64_t)(int64_t)off,
+				(UINT64_C(1) << i) + (uint64_t)(int64_t)off};
+
+			for (size_t k = 0; k < 2; k++) {
+				char text[BUF_U64_DIGITS + 1], expected[BUF_U64_DIGITS + 1];
+
+				*buf_put_u64(text, values[k]) = '\0';
+				snprintf(expected, sizeof(expected), "%" PRIu64, values[k]);
+				cr_assert_str_eq(text, expected);
+			}
+		}
+	}
 }
 
 Test(buf, grows_to_its_bound_and_no_further)

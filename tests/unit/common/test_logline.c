@@ -75,6 +75,31 @@ Test(logline, long_values_are_cut)
 	buf_release(&line);
 }
 
+/* Whatever comes, both ways write the same, and the room that is promised suffices. */
+Test(logline, put_value_writes_what_slice_writes)
+{
+	static const char *const samples[] = {
+		"", "x", "seven77", "eight888", "user@example.com", "two words", "a\"b", "\xff\xff",
+	};
+	char memory[LOGLINE_ROOM + 2], hostile[LOGLINE_VALUE_BYTES + 1];
+	struct buf line;
+
+	buf_init(&line, 4096);
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		char *end = logline_put(memory, SLICE("k="));
+
+		end = logline_put_value(end, slice_of(samples[i]));
+		buf_reset(&line);
+		logline_slice(&line, "k", slice_of(samples[i]));
+		cr_assert(slice_equal(slice_make(memory, (size_t)(end - memory)), buf_slice(&line)));
+	}
+	memset(hostile, 1, sizeof(hostile));
+	hostile[0] = ' ';
+	cr_assert_eq(logline_put_value(memory, slice_make(hostile, sizeof(hostile))) - memory,
+		     LOGLINE_ROOM - 3);
+	buf_release(&line);
+}
+
 Test(logline, pairs_follow_each_other)
 {
 	struct buf line;
