@@ -46,7 +46,7 @@ SRC_config := $(wildcard config/*.c)
 $(foreach l,mail counting dns bans engine rules loop server feeds operate,\
 	$(eval SRC_$(l) := $(wildcard daemon/$(l)/*.c)))
 SRC_store := $(wildcard daemon/store/*.c daemon/store/*/*.c)
-SRC_ctl := $(filter-out daemon/ctl/main.c,$(wildcard daemon/ctl/*.c))
+SRC_ctl := $(filter-out daemon/ctl/main.c,$(wildcard daemon/ctl/*.c daemon/ctl/*/*.c))
 SRC_reeved := $(wildcard daemon/*.c)
 SRC_reevectl := $(wildcard daemon/ctl/main.c)
 SRC_fake := $(wildcard tests/fake/*.c)

@@ -15,11 +15,9 @@
 
 #include "common/alloc.h"
 #include "daemon/dns/dns_ares.h"
-#include "daemon/engine/pipeline.h"
-#include "daemon/loop/loop.h"
-#include "daemon/operate/log.h"
+#include "daemon/engine/load.h"
+#include "daemon/operate/control.h"
 #include "daemon/operate/systemd.h"
-#include "daemon/server/server.h"
 
 #define MAX_SMTP_CONNECTIONS 200000
 #define MAX_TRANSACTIONS 200000
@@ -31,6 +29,7 @@ struct reload {
 	const char *file;
 	struct config_errors *errors;
 	struct ruleset *ruleset;
+	uint64_t number; /* of the one that runs, or ran last */
 	bool running, again;
 };
 
@@ -51,6 +50,9 @@ struct daemon {
 	struct pipeline *pipeline;
 	struct server *server;
 	struct reload reload;
+	struct loads loads;
+	struct operate operate;
+	struct control *control;
 	bool draining, stopping;
 	uint64_t drain_until_mono_ms;
 	bool dns_dead, disk_failing;   /* told so */
@@ -163,6 +165,7 @@ static uint64_t on_expire(void *arg, struct clock_now now)
 	dns_set_now(daemon->dns, now);
 	next = earlier(dns_expire(daemon->dns), server_expire(daemon->server, now));
 	next = earlier(next, pipeline_expire(daemon->pipeline, now));
+	next = earlier(next, control_expire(daemon->control, now));
 	return daemon->draining ? earlier(next, daemon->drain_until_mono_ms) : next;
 }
 
@@ -221,7 +224,7 @@ static void reload_work(void *arg)
 {
 	struct reload *reload = arg;
 
-	reload->ruleset = daemon_load(reload->file, reload->errors);
+	reload->ruleset = ruleset_load(reload->file, reload->errors);
 }
 
 static void log_errors(struct daemon *daemon, const struct config_errors *errors)
@@ -235,10 +238,8 @@ static void log_errors(struct daemon *daemon, const struct config_errors *errors
 			  slice_of(line));
 }
 
-static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset)
+static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset, struct load *load)
 {
-	const char *names[8];
-	size_t count = config_restart_needed(daemon->listen_config, ruleset->config, names);
 	struct config *config = ruleset->config;
 
 	pipeline_set_ruleset(daemon->pipeline, ruleset);
@@ -248,9 +249,11 @@ static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset)
 		      (enum log_level)config->log.level);
 	ruleset_unref(&daemon->ruleset);
 	daemon->ruleset = ruleset;
-	for (size_t i = 0; i < count; i++)
+	load->good = true;
+	load->restart_count = config_restart_needed(daemon->listen_config, config, load->restart);
+	for (size_t i = 0; i < load->restart_count; i++)
 		log_event(sink(daemon), LOG_LEVEL_WARNING, "restart_needed", "setting",
-			  slice_of(names[i]));
+			  slice_of(load->restart[i]));
 	log_number(daemon, LOG_LEVEL_NOTICE, "reloaded", "rules", ruleset->count);
 }
 
@@ -260,19 +263,23 @@ static void reload_done(void *arg)
 {
 	struct reload *reload = arg;
 	struct daemon *daemon = LIST_ENTRY(reload, struct daemon, reload);
+	struct load load = { .errors = reload->errors, .wall_ms = loop_now(daemon->loop).wall_ms };
 
 	reload->running = false;
 	log_errors(daemon, reload->errors);
 	if (daemon->stopping)
 		ruleset_unref(&reload->ruleset);
 	else if (reload->ruleset)
-		adopt_ruleset(daemon, reload->ruleset);
+		adopt_ruleset(daemon, reload->ruleset, &load);
 	else
 		log_event(sink(daemon), LOG_LEVEL_ERROR, "reload_failed", "kept",
 			  SLICE("the old configuration stays whole"));
 	reload->ruleset = NULL;
-	config_errors_free(&reload->errors);
+	reload->errors = NULL;
+	loads_note(&daemon->loads, &load);
 	systemd_notify("READY=1");
+	if (!daemon->stopping)
+		control_reloaded(daemon->control, reload->number);
 	if (reload->again && !daemon->draining)
 		start_reload(daemon);
 }
@@ -286,10 +293,21 @@ static void start_reload(struct daemon *daemon)
 	if (reload->running)
 		return;
 	reload->running = true;
+	reload->number++;
 	reload->file = daemon->file;
 	reload->errors = config_errors_new();
 	systemd_notify_reloading();
 	daemon->reload_worker->run(daemon->reload_worker, reload_work, reload_done, reload);
+}
+
+static uint64_t asked_to_reload(void *host)
+{
+	struct daemon *daemon = host;
+
+	if (daemon->draining)
+		return 0;
+	start_reload(daemon);
+	return daemon->reload.number + daemon->reload.again;
 }
 
 static void on_signal(void *arg, int signum, struct clock_now now)
@@ -406,15 +424,38 @@ static void open_engine(struct daemon *daemon)
 	pipeline_set_ruleset(daemon->pipeline, daemon->ruleset);
 }
 
+static void open_control(struct daemon *daemon)
+{
+	daemon->operate = (struct operate){
+		.loop = daemon->loop,
+		.log = daemon->log,
+		.store = daemon->store,
+		.dns = daemon->dns,
+		.bans = daemon->bans,
+		.pipeline = daemon->pipeline,
+		.server = daemon->server,
+		.loads = &daemon->loads,
+		.file = daemon->file,
+		.started = loop_now(daemon->loop),
+		.reload = asked_to_reload,
+		.host = daemon,
+	};
+	daemon->control = control_new(&daemon->operate);
+}
+
 static int open_server(struct daemon *daemon)
 {
 	char why[512];
 
 	daemon->server = server_new(daemon->loop, daemon->pipeline, sink(daemon));
+	open_control(daemon);
 	if (!server_listen(daemon->server, daemon->listen_config, why)) {
 		log_event(sink(daemon), LOG_LEVEL_ERROR, "listen_failed", "why", slice_of(why));
 		return EX_UNAVAILABLE;
 	}
+	/* Mail goes on without the tool. */
+	if (!control_listen(daemon->control, &daemon->listen_config->control, why))
+		log_event(sink(daemon), LOG_LEVEL_ERROR, "control_failed", "why", slice_of(why));
 	secure_descriptors(daemon);
 	return EX_OK;
 }
@@ -490,6 +531,7 @@ static void stop(struct daemon *daemon)
 	daemon->stopping = true;
 	if (daemon->server)
 		server_close(daemon->server);
+	control_close(daemon->control);
 	/* A reload under way ends on its own and is dropped; the store writes out what is left. */
 	daemon->reload_worker->wait(daemon->reload_worker);
 	if (daemon->store)
@@ -498,6 +540,7 @@ static void stop(struct daemon *daemon)
 		dns_ares_close(&daemon->ares);
 	dns_free(&daemon->dns);
 	loop_free(&daemon->loop); /* libuv lets go of everything here */
+	control_free(&daemon->control);
 	pipeline_free(&daemon->pipeline);
 	server_free(&daemon->server);
 	bans_free(&daemon->bans);
@@ -505,16 +548,20 @@ static void stop(struct daemon *daemon)
 	transactions_free(&daemon->transactions);
 	ruleset_unref(&daemon->ruleset);
 	config_unref(&daemon->listen_config);
+	loads_release(&daemon->loads);
 	log_free(&daemon->log);
 }
 
-int daemon_run(const char *file, struct ruleset *ruleset)
+int daemon_run(const char *file, struct ruleset *ruleset, struct config_errors *errors)
 {
 	struct daemon daemon = { 0 };
+	struct load load = { .errors = errors, .good = true };
 	int code = EX_OK;
 
 	signal(SIGPIPE, SIG_IGN);
 	init(&daemon, file, ruleset);
+	load.wall_ms = loop_now(daemon.loop).wall_ms;
+	loads_note(&daemon.loads, &load);
 	if (!open_store(&daemon) || !open_dns(&daemon))
 		code = EX_UNAVAILABLE;
 	if (code == EX_OK) {

@@ -8,13 +8,9 @@
 
 #include "daemon/engine/ruleset.h"
 
-/* Loads a configuration and compiles its rules; NULL: `errors` says why, all of it. What this build
- * cannot do is an error, what it does not use yet a warning. May block on files. */
-struct ruleset *daemon_load(const char *file, struct config_errors *errors)
-	__attribute__((warn_unused_result));
-
 /* Runs until SIGTERM or SIGINT. Returns an exit code of sysexits.h. `file` is read again on SIGHUP.
- * Takes over the reference on `ruleset`. */
-int daemon_run(const char *file, struct ruleset *ruleset) __attribute__((warn_unused_result));
+ * Takes over the reference on `ruleset`, and `errors`, which hold the warnings about it. */
+int daemon_run(const char *file, struct ruleset *ruleset, struct config_errors *errors)
+	__attribute__((warn_unused_result));
 
 #endif

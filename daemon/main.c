@@ -9,6 +9,7 @@
 
 #include "common/slice.h"
 #include "daemon/daemon.h"
+#include "daemon/engine/load.h"
 
 #ifndef REEVE_VERSION
 #define REEVE_VERSION "0.1.0"
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	errors = config_errors_new();
-	ruleset = daemon_load(options.file, errors);
+	ruleset = ruleset_load(options.file, errors);
 	print_errors(errors);
 	if (!ruleset) {
 		fprintf(stderr, "reeved: %s: %zu error%s\n", options.file,
@@ -98,11 +99,11 @@ int main(int argc, char **argv)
 		config_errors_free(&errors);
 		return EX_CONFIG;
 	}
-	config_errors_free(&errors);
 	if (options.test) {
 		printf("%s: good, %u rules\n", options.file, ruleset->count);
+		config_errors_free(&errors);
 		ruleset_unref(&ruleset);
 		return EX_OK;
 	}
-	return daemon_run(options.file, ruleset);
+	return daemon_run(options.file, ruleset, errors);
 }

@@ -17,8 +17,9 @@ ORDER = ["common", "config", "daemon/mail", "daemon/counting", "daemon/dns", "da
 # What rules know of the engine: these headers, and the engine's headers that these include.
 RULE_HEADERS = ["daemon/engine/rule.h", "daemon/engine/request.h", "daemon/engine/verdict.h"]
 
-# The tool is no daemon: it knows the configuration and the rules' tables. Folders end with a slash.
-CTL_MAY = ["common/", "config/", "daemon/mail/", "daemon/ctl/", "daemon/rules/table.h"] + RULE_HEADERS
+# The tool is no daemon: it knows the configuration and how rules are compiled from it. Folders end with a slash.
+CTL_MAY = ["common/", "config/", "daemon/mail/", "daemon/ctl/", "daemon/rules/table.h", "daemon/engine/load.h",
+           "daemon/engine/ruleset.h"] + RULE_HEADERS
 
 # Library header -> the only files that may include it.
 LIBRARIES = {

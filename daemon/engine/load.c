@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From a file to a ruleset that can be run: at start, for `-t`, and on a
- * worker thread when the daemon reloads. One path, so that what `-t` accepts is
- * what a reload accepts.
+ * The configuration, then the rules compiled from it, and what neither can say about this build.
  */
-#include "daemon/daemon.h"
+#include "daemon/engine/load.h"
 
 static void warn_unused(const struct config *config, struct config_errors *errors)
 {
@@ -22,7 +20,7 @@ static void warn_unused(const struct config *config, struct config_errors *error
 		config_warning(errors, whole, "metrics has no effect yet");
 }
 
-struct ruleset *daemon_load(const char *file, struct config_errors *errors)
+struct ruleset *ruleset_load(const char *file, struct config_errors *errors)
 {
 	const struct config_check *const *checks;
 	size_t count = ruleset_checks(&checks);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where the socket is, and what it means when it cannot be reached. Every failure says what to do
+ * next.
+ */
+#include "daemon/ctl/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "daemon/engine/ruleset.h"
+
+#define TIMEOUT_S 60
+
+struct client {
+	int fd;
+	const char *path;
+	struct buf in;
+	size_t used; /* of `in`, by lines that were handed out */
+};
+
+static const char *copy_path(struct ctl *ctl, struct slice path)
+{
+	char *copy = arena_alloc(&ctl->arena, path.len + 1);
+
+	memcpy(copy, path.data, path.len);
+	copy[path.len] = '\0';
+	return copy;
+}
+
+/* As the configuration says; what is wrong with it is for `check` to tell, not for us. */
+static const char *socket_path(struct ctl *ctl)
+{
+	const struct config_check *const *checks;
+	size_t count = ruleset_checks(&checks);
+	struct config_errors *errors;
+	struct config *config;
+
+	if (ctl->socket)
+		return ctl->socket;
+	ctl->socket = CTL_DEFAULT_SOCKET;
+	if (access(ctl->file, F_OK) != 0 && !ctl->file_given)
+		return ctl->socket;
+	errors = config_errors_new();
+	config = config_load(ctl->file, checks, count, errors);
+	if (config)
+		ctl->socket = copy_path(ctl, config->control.path);
+	else if (ctl->file_given || config_errors_count(errors))
+		fprintf(stderr,
+			"reevectl: %s cannot be read, so the control socket is taken to be %s"
+			" (--socket PATH names another)\n",
+			ctl->file, ctl->socket);
+	config_unref(&config);
+	config_errors_free(&errors);
+	return ctl->socket;
+}
+
+static int explain_connect(const char *path, int error)
+{
+	if (error == ENOENT || error == ECONNREFUSED)
+		return ctl_fail(EX_UNAVAILABLE,
+			"reeved is not running: nobody listens at %s\n"
+			"  start it (systemctl start reeved), or say where it listens: --socket PATH or -c FILE",
+			path);
+	if (error == EACCES || error == EPERM)
+		return ctl_fail(EX_NOPERM,
+			"no permission for %s\n"
+			"  run it as root, or as a member of the daemon's group (reeve)",
+			path);
+	if (error == EAGAIN)
+		return ctl_fail(
+			EX_TEMPFAIL, "%s: reeved does not take connections now\n  try again", path);
+	return ctl_fail(EX_UNAVAILABLE, "%s: %s", path, strerror(error));
+}
+
+static bool open_client(struct ctl *ctl, struct client *client, int *ret_exit)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval timeout = {.tv_sec = TIMEOUT_S};
+
+	*client = (struct client){.path = socket_path(ctl)};
+	if (strlen(client->path) >= sizeof(address.sun_path)) {
+		*ret_exit = ctl_fail(EX_USAGE, "%s: longer than %zu bytes", client->path,
+			sizeof(address.sun_path) - 1);
+		return false;
+	}
+	memcpy(address.sun_path, client->path, strlen(client->path) + 1);
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client->fd < 0 ||
+		connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+		*ret_exit = explain_connect(client->path, errno);
+		if (client->fd >= 0)
+			close(client->fd);
+		return false;
+	}
+	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	buf_init(&client->in, CTL_ANSWER_BYTES + 1);
+	return true;
+}
+
+static void close_client(struct client *client)
+{
+	close(client->fd);
+	buf_release(&client->in);
+}
+
+static bool send_all(struct client *client, struct slice bytes)
+{
+	while (bytes.len) {
+		ssize_t sent = send(client->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent <= 0)
+			return false;
+		bytes = slice_from(bytes, (size_t)sent);
+	}
+	return true;
+}
+
+/* The next line, without its LF. 1: there is one, 0: the end, -1: no answer in time or an error
+ * (errno). */
+static int read_line(struct client *client, struct slice *ret_line)
+{
+	size_t scanned = client->used;
+
+	for (;;) {
+		struct slice rest = slice_from(buf_slice(&client->in), scanned);
+		const char *end = rest.len ? memchr(rest.data, '\n', rest.len) : NULL;
+		char piece[16384];
+		ssize_t got;
+
+		if (end) {
+			size_t stop = (size_t)(end - client->in.data);
+
+			*ret_line = slice_make(client->in.data + client->used, stop - client->used);
+			client->used = stop + 1;
+			return 1;
+		}
+		if (client->used) {
+			buf_consume(&client->in, client->used);
+			client->used = 0;
+		}
+		scanned = client->in.len;
+		got = recv(client->fd, piece, sizeof(piece), 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -1 : 0;
+		buf_add(&client->in, slice_make(piece, (size_t)got));
+		if (client->in.overflow) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+	}
+}
+
+/* The whole of what the daemon said no with. */
+static int told_no(const struct json_value *value)
+{
+	struct slice error = json_get_text(value, "error");
+	struct slice advice = json_get_text(value, "advice");
+	int code = (int)json_get_u64(value, "exit");
+
+	if (advice.len)
+		return ctl_fail(code ? code : EX_SOFTWARE, "%.*s\n  %.*s", SLICE_ARG(error),
+			SLICE_ARG(advice));
+	return ctl_fail(code ? code : EX_SOFTWARE, "%.*s", SLICE_ARG(error));
+}
+
+static const struct json_value *read_value(
+	struct ctl *ctl, struct client *client, struct slice *ret_line, int *ret_exit)
+{
+	const struct json_value *value;
+	const char *why = NULL;
+	int got = read_line(client, ret_line);
+
+	if (got < 0) {
+		*ret_exit = ctl_fail(EX_TEMPFAIL, "no answer from reeved in %d s (%s)", TIMEOUT_S,
+			strerror(errno));
+		return NULL;
+	}
+	if (got == 0) {
+		*ret_exit = ctl_fail(EX_TEMPFAIL,
+			"reeved closed the connection without an answer\n"
+			"  too many reevectl at once, or it is stopping: try again");
+		return NULL;
+	}
+	value = json_parse(*ret_line, &ctl->arena, &why);
+	if (!value)
+		*ret_exit = ctl_fail(EX_PROTOCOL,
+			"not an answer of reeved: %s\n"
+			"  is %s its control socket?",
+			why, client->path);
+	return value;
+}
+
+static const struct json_value *ask(struct ctl *ctl, struct client *client,
+	const struct buf *request, struct slice *ret_line, int *ret_exit)
+{
+	const struct json_value *value;
+
+	/* A daemon that is full closes before it has read: then its silence is what is told. */
+	(void)!send_all(client, buf_slice(request));
+	value = read_value(ctl, client, ret_line, ret_exit);
+	if (!value)
+		return NULL;
+	if (json_get_bool(value, "ok"))
+		return value;
+	if (ctl->json)
+		fprintf(ctl->out, "%.*s\n", SLICE_ARG(*ret_line));
+	*ret_exit = told_no(value);
+	return NULL;
+}
+
+const struct json_value *client_ask(struct ctl *ctl, const struct buf *request, int *ret_exit)
+{
+	const struct json_value *value;
+	struct client client;
+	struct slice line;
+
+	if (!open_client(ctl, &client, ret_exit))
+		return NULL;
+	value = ask(ctl, &client, request, &line, ret_exit);
+	if (value) {
+		/* The tree points into the line, which goes with the client. */
+		struct slice copy = arena_dup(&ctl->arena, line);
+		const char *why;
+
+		value = json_parse(copy, &ctl->arena, &why);
+		if (ctl->json)
+			fprintf(ctl->out, "%.*s\n", SLICE_ARG(copy));
+	}
+	close_client(&client);
+	return value;
+}
+
+const struct json_value *client_ask_plain(struct ctl *ctl, const char *command, int *ret_exit)
+{
+	const struct json_value *value;
+	char memory[128];
+	struct buf request;
+
+	buf_init_fixed(&request, memory, sizeof(memory));
+	ctl_request_begin(&request, command);
+	ctl_request_end(&request);
+	value = client_ask(ctl, &request, ret_exit);
+	return value;
+}
+
+int client_stream(struct ctl *ctl, const struct buf *request,
+	bool (*each)(void *arg, const struct json_value *value, struct slice line), void *arg)
+{
+	static const struct timeval forever = {0};
+	struct client client;
+	struct slice line;
+	int code = EX_OK, got;
+	bool more;
+
+	if (!open_client(ctl, &client, &code))
+		return code;
+	if (!ask(ctl, &client, request, &line, &code)) {
+		close_client(&client);
+		return code;
+	}
+	setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+	while ((got = read_line(&client, &line)) > 0) {
+		const char *why;
+		const struct json_value *value;
+
+		struct arena arena;
+
+		arena_init(&arena, 16384);
+		value = json_parse(line, &arena, &why);
+		more = value && each(arg, value, line);
+		arena_release(&arena);
+		if (!more)
+			break;
+	}
+	if (got == 0)
+		code = ctl_fail(EX_TEMPFAIL, "reeved closed the stream\n"
+					     "  it stopped, or this terminal was too slow for it");
+	close_client(&client);
+	return code;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * All commands of reevectl.
+ */
+#ifndef REEVE_DAEMON_CTL_TABLE_H
+#define REEVE_DAEMON_CTL_TABLE_H
+
+#include "daemon/ctl/ctl.h"
+
+/* In the order of the list that `reevectl --help` prints; NULL-terminated. */
+extern const struct ctl_command *const ctl_table[];
+
+/* The command whose name's words argv begins with, the longest that fits; NULL: none.
+ * `*ret_words` says how many words that took. */
+const struct ctl_command *ctl_find(int argc, char **argv, int *ret_words);
+
+extern const struct ctl_command ctl_status, ctl_reload, ctl_check;
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From bytes to a command and back. The socket's mode keeps strangers out; the kernel's word on
+ * who is at the other end is asked all the same, because a mode can be changed by hand.
+ */
+#include "daemon/operate/control.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "daemon/operate/control_call.h"
+
+#define MAX_CALLS 32
+#define BACKLOG_BYTES (256 << 10)
+#define DEADLINE_MS 10000
+
+struct control {
+	struct operate operate;
+	struct endpoint *endpoint;
+	struct list waiting;
+};
+
+static const struct control_command *const tables[] = {
+	control_status_commands,
+	control_reload_commands,
+};
+
+static const struct control_command *find_command(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		for (const struct control_command *command = tables[i]; command->name; command++) {
+			if (slice_is(name, command->name))
+				return command;
+		}
+	}
+	return NULL;
+}
+
+static bool may_ask(const struct endpoint_peer *who)
+{
+	return who->is_unix && (who->uid == 0 || who->uid == geteuid() || who->in_group);
+}
+
+static void log_call(struct control_call *call, const struct ctl_request *request)
+{
+	struct log_sink *sink = log_sink(call->operate->log);
+	char line_memory[1024], memory[512];
+	struct buf line, args;
+
+	buf_init_fixed(&line, line_memory, sizeof(line_memory));
+	buf_init_fixed(&args, memory, sizeof(memory));
+	for (unsigned i = 0; i < request->count; i++) {
+		if (i)
+			buf_add_char(&args, ' ');
+		buf_add(&args, request->fields[i].name);
+		buf_add_char(&args, '=');
+		buf_add(&args, request->fields[i].value);
+	}
+	logline_text(&line, "event", "control");
+	logline_slice(&line, "command", request->command);
+	if (args.len)
+		logline_slice(&line, "args", buf_slice(&args));
+	logline_u64(&line, "uid", call->who.uid);
+	logline_u64(&line, "pid", (uint64_t)call->who.pid);
+	sink->write(sink, LOG_LEVEL_NOTICE, buf_slice(&line));
+}
+
+static void free_call(struct control_call *call)
+{
+	endpoint_set_data(call->peer, NULL);
+	list_remove(&call->node);
+	buf_release(&call->out);
+	free(call);
+}
+
+struct json *control_answer(struct control_call *call)
+{
+	ctl_answer_begin(&call->json, &call->out);
+	return &call->json;
+}
+
+static void send_out(struct control_call *call)
+{
+	struct endpoint_call *peer = call->peer;
+	struct buf out = call->out;
+
+	call->out = (struct buf){0};
+	free_call(call);
+	endpoint_answer(peer, buf_slice(&out));
+	buf_release(&out);
+}
+
+void control_send(struct control_call *call)
+{
+	ctl_answer_end(&call->json);
+	if (call->out.overflow) {
+		control_refuse(call, EX_SOFTWARE, "", "the answer is longer than %zu bytes",
+			CTL_ANSWER_BYTES);
+		return;
+	}
+	send_out(call);
+}
+
+void control_refuse(
+	struct control_call *call, int exit_code, const char *advice, const char *format, ...)
+{
+	char error[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, sizeof(error), format, args);
+	va_end(args);
+	buf_reset(&call->out);
+	ctl_answer_error(&call->out, exit_code, slice_of(error), slice_of(advice));
+	send_out(call);
+}
+
+struct list *control_waiting(struct control *control)
+{
+	return &control->waiting;
+}
+
+static void run_command(struct control_call *call, const struct ctl_request *request)
+{
+	call->command = find_command(request->command);
+	if (!call->command) {
+		control_refuse(call, EX_UNAVAILABLE, "use a reevectl of the daemon's version",
+			"reeved " REEVE_VERSION " has no command '%s'",
+			config_quote(request->command).text);
+		return;
+	}
+	if (call->command->changes)
+		log_call(call, request);
+	call->command->run(call, request);
+}
+
+static void refuse_peer(struct control_call *call)
+{
+	struct log_sink *sink = log_sink(call->operate->log);
+	char memory[256];
+	struct buf line;
+
+	buf_init_fixed(&line, memory, sizeof(memory));
+	logline_text(&line, "event", "control_refused");
+	logline_u64(&line, "uid", call->who.uid);
+	logline_u64(&line, "pid", (uint64_t)call->who.pid);
+	sink->write(sink, LOG_LEVEL_WARNING, buf_slice(&line));
+	control_refuse(call, EX_NOPERM, "run it as root, or join the daemon's group",
+		"uid %lu may not use the control socket", (unsigned long)call->who.uid);
+}
+
+static bool take(void *arg, struct endpoint_call *peer, struct slice bytes)
+{
+	struct control *control = arg;
+	struct ctl_request request;
+	struct control_call *call;
+	const char *why;
+	enum ctl_feed feed = ctl_request_parse(bytes, &request, &why);
+
+	if (feed == CTL_MORE)
+		return false;
+	call = mem_zalloc(sizeof(*call));
+	call->control = control;
+	call->operate = &control->operate;
+	call->peer = peer;
+	call->who = endpoint_peer(peer, getegid());
+	list_init(&call->node);
+	buf_init(&call->out, CTL_ANSWER_BYTES);
+	endpoint_set_data(peer, call);
+	if (!may_ask(&call->who))
+		refuse_peer(call);
+	else if (feed == CTL_BAD)
+		control_refuse(call, EX_PROTOCOL, "", "%s", why);
+	else
+		run_command(call, &request);
+	return true;
+}
+
+static void gone(void *arg, struct endpoint_call *peer)
+{
+	struct control_call *call = endpoint_data(peer);
+
+	(void)arg;
+	if (!call)
+		return;
+	if (call->cancel)
+		call->cancel(call);
+	free_call(call);
+}
+
+struct control *control_new(const struct operate *operate)
+{
+	struct control *control = mem_zalloc(sizeof(*control));
+	const struct endpoint_handler handler = {
+		.max_calls = MAX_CALLS,
+		.request_bytes = CTL_REQUEST_BYTES + 1,
+		.backlog_bytes = BACKLOG_BYTES,
+		.deadline_ms = DEADLINE_MS,
+		.take = take,
+		.gone = gone,
+		.arg = control,
+	};
+
+	control->operate = *operate;
+	list_init(&control->waiting);
+	control->endpoint = endpoint_new(operate->loop, &handler);
+	return control;
+}
+
+bool control_listen(
+	struct control *control, const struct config_address *address, char ret_why[static 512])
+{
+	char *path = mem_dup(address->path);
+	bool fine = endpoint_listen_unix(control->endpoint, path, 0660, ret_why);
+
+	free(path);
+	return fine;
+}
+
+uint64_t control_expire(struct control *control, struct clock_now now)
+{
+	return endpoint_expire(control->endpoint, now);
+}
+
+void control_close(struct control *control)
+{
+	if (control)
+		endpoint_close(control->endpoint);
+}
+
+void control_free(struct control **control)
+{
+	if (!*control)
+		return;
+	endpoint_free(&(*control)->endpoint);
+	mem_free(control);
+}

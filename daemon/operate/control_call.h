@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One question on the control socket, as the files of the commands see it. A command answers from
+ * within run(), or keeps the call and answers later; in between the peer may leave, and then
+ * `cancel` is called and the call is gone.
+ */
+#ifndef REEVE_DAEMON_OPERATE_CONTROL_CALL_H
+#define REEVE_DAEMON_OPERATE_CONTROL_CALL_H
+
+#include "common/ctl_proto.h"
+#include "common/list.h"
+#include "daemon/operate/control.h"
+#include "daemon/operate/endpoint.h"
+
+struct control_call;
+
+struct control_command {
+	const char *name;
+	bool changes; /* logged */
+	void (*run)(struct control_call *call, const struct ctl_request *request);
+};
+
+struct control_call {
+	struct list node; /* in the control's, while a command keeps it */
+	struct control *control;
+	const struct operate *operate;
+	struct endpoint_call *peer;
+	const struct control_command *command;
+	struct endpoint_peer who;
+	struct buf out;
+	struct json json;
+	/* the command's */
+	uint64_t number;
+	void *state;
+	void (*cancel)(struct control_call *call);
+};
+
+/* The members of the answer go into what is returned. */
+struct json *control_answer(struct control_call *call);
+/* Sends it; the call is gone. */
+void control_send(struct control_call *call);
+/* Says no, with an exit code of sysexits.h and what to do about it (may be ""); the call is
+ * gone. */
+void control_refuse(struct control_call *call, int exit_code, const char *advice,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* For control_reloaded(), and whoever answers later. */
+struct list *control_waiting(struct control *control);
+
+/* What a load said: good, time, errors, warnings, restart_needed. */
+void control_add_load(struct json *json, const struct load *load);
+
+/* The tables of the commands' files, NULL-terminated by name. */
+extern const struct control_command control_status_commands[];
+extern const struct control_command control_reload_commands[];
+
+#endif
