@@ -38,6 +38,22 @@ Test(rule_ban, automatic_bans_may_come_again_and_those_by_hand_may_not)
 	fixture_stop();
 }
 
+Test(rule_ban, a_code_in_the_reply_holds_for_bans_of_its_class)
+{
+	struct ip ip = { 0 };
+
+	fixture_start("bans: { mode: enforce, ban_at: 1/1h }\n"
+		      "rules: [{ name: banned, check: ban, reply: \"521 5.7.9 go away\" }]\n");
+	cr_assert(ip_parse(SLICE("198.51.100.7"), &ip));
+	bans_strike(fixture.bans, &ip, SLICE("ehlo-names"), fixture.now);
+	cr_expect_str_eq(answer("CONNECT"), "bad listed");
+	cr_expect_str_eq(reply(), "421 4.7.1 go away", "hit by mistake, a client comes again");
+	ban("198.51.100.0/24", UINT64_MAX);
+	cr_expect_str_eq(answer("CONNECT"), "bad listed");
+	cr_expect_str_eq(reply(), "521 5.7.9 go away");
+	fixture_stop();
+}
+
 Test(rule_ban, a_wider_ban_spares_what_is_never_banned)
 {
 	fixture_start("site: { privileged_networks: [203.0.113.0/24], local_networks: [] }\n"

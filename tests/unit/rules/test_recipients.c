@@ -36,6 +36,30 @@ Test(rule_recipients, counts_distinct_ones_at_rcpt_and_accepted_ones_later)
 	fixture_stop();
 }
 
+Test(rule_recipients, a_code_in_the_reply_holds_for_the_answers_of_its_class)
+{
+	static const char *const four = "RCPT instance=1.2.3 client_port=9 recipient=r3@remote.example";
+
+	fixture_start("rules: [{ name: m, check: recipients, limit: 3, reply: \"451 4.5.9 too many\" }]\n");
+	add_recipients(3);
+	cr_expect_str_eq(answer(four), "bad too_many");
+	cr_expect_str_eq(reply(), "451 4.5.9 too many");
+	cr_expect_str_eq(answer("DATA recipient_count=4"), "bad too_many");
+	cr_expect_str_eq(reply(), "550 5.5.3 too many");
+	fixture_stop();
+	fixture_start("rules: [{ name: m, check: recipients, limit: 3, action: defer, "
+		      "reply: \"451 4.5.9 too many\" }]\n");
+	cr_expect_str_eq(answer("DATA recipient_count=4"), "bad too_many");
+	cr_expect_str_eq(reply(), "451 4.5.9 too many", "with an action it is for all");
+	fixture_stop();
+	cr_expect_str_eq(fixture_errors("rules: [{ name: m, check: recipients, limit: 3, action: reject, "
+					"reply: \"452 4.5.3 too many\" }]\n"),
+			 "f:1:72: 'reply': the code of a rejection must be 500 to 599, but not 521\n");
+	cr_expect_str_eq(fixture_errors("rules: [{ name: m, check: recipients, limit: 3, "
+					"reply: \"250 2.0.0 fine\" }]\n"),
+			 "f:1:56: 'reply': the code of a deferral must be 400 to 499, but not 421\n");
+}
+
 Test(rule_recipients, first_match_wins)
 {
 	fixture_start(SITE "rules: [{ name: m, check: recipients, limits: ["
