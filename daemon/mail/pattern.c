@@ -13,6 +13,7 @@
 #include "common/strmap.h"
 #include "daemon/mail/idn.h"
 #include "daemon/mail/site.h"
+#include "daemon/mail/written.h"
 
 #define ARENA_BLOCK_BYTES 256
 #define NAME_MEMORY_BYTES 256
@@ -185,23 +186,46 @@ static bool add_address(const struct reader *reader, struct slice text, enum mar
 	return true;
 }
 
-static bool add_pattern(const struct reader *reader, struct slice text)
+static const char *flaw_of(enum pattern_kind kind, struct slice text)
 {
-	enum mark mark = text.len && text.data[0] == '!' ? NEGATED : LISTED;
+	bool glob = is_glob(text);
 
-	if (mark == NEGATED)
-		text = slice_trim(slice_from(text, 1));
-	if (text.len == 0)
-		return false;
-	reader->set->has_listed |= mark == LISTED;
-	if (reader->kind != PATTERN_NAME && slice_equal(text, SLICE("<>"))) {
-		reader->set->null_marks |= mark;
-		return true;
-	}
+	if (kind == PATTERN_NAME)
+		return written_name_flaw(text, glob);
+	return kind == PATTERN_LOGIN ? written_login_flaw(text, glob)
+				     : written_address_flaw(text, glob);
+}
+
+static bool add_text(const struct reader *reader, struct slice text, enum mark mark)
+{
 	if (is_glob(text))
 		return add_glob(reader, text, mark);
 	return reader->kind == PATTERN_NAME ? add_name(reader->set, text, mark)
 					    : add_address(reader, text, mark);
+}
+
+/* NULL, or what is wrong with it. */
+static const char *add_pattern(const struct reader *reader, struct slice text)
+{
+	enum mark mark = text.len && text.data[0] == '!' ? NEGATED : LISTED;
+	const char *flaw;
+
+	if (mark == NEGATED)
+		text = slice_trim(slice_from(text, 1));
+	if (mark == NEGATED && text.len && text.data[0] == '!')
+		return "one '!' in front is enough";
+	reader->set->has_listed |= mark == LISTED;
+	if (reader->kind != PATTERN_NAME && slice_equal(text, SLICE("<>"))) {
+		reader->set->null_marks |= mark;
+		return NULL;
+	}
+	flaw = flaw_of(reader->kind, text);
+	if (flaw)
+		return flaw;
+	if (add_text(reader, text, mark))
+		return NULL;
+	return is_glob(text) ? "a label with '*' or '?' has to be ASCII"
+			     : "it names no domain or address that can be";
 }
 
 struct pattern_set *pattern_set_new(const struct config_strings *patterns, enum pattern_kind kind,
@@ -219,10 +243,11 @@ struct pattern_set *pattern_set_new(const struct config_strings *patterns, enum 
 	set->globs = mem_zalloc_array(set->glob_count, sizeof(*set->globs));
 	set->glob_count = 0;               /* add_glob() counts again */
 	for (size_t i = 0; i < patterns->count; i++) {
-		if (!add_pattern(&reader, patterns->items[i]))
-			config_error(errors, patterns->pos[i],
-				     "'%s' is no pattern: it names no domain that can be",
-				     config_quote(patterns->items[i]).text);
+		const char *flaw = add_pattern(&reader, patterns->items[i]);
+
+		if (flaw)
+			config_error(errors, patterns->pos[i], "'%s' is no pattern: %s",
+				     config_quote(patterns->items[i]).text, flaw);
 	}
 	return set;
 }

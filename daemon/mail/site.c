@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/strmap.h"
 #include "daemon/mail/idn.h"
+#include "daemon/mail/written.h"
 
 #define ARENA_BLOCK_BYTES 1024
 #define NAME_SEPARATORS ", \t\r"
@@ -109,7 +110,9 @@ static bool read_address(struct site *site, struct slice text, struct slice *ret
 {
 	struct mail_address address;
 
-	if (text.len && text.data[0] == '@') {
+	if (written_address_flaw(text, false))
+		return false;
+	if (text.data[0] == '@') {
 		char *name;
 
 		if (!idn_domain(slice_from(text, 1), &site->arena, &text))
@@ -129,6 +132,8 @@ static bool read_login(struct site *site, struct slice text, struct slice *ret_n
 {
 	struct mail_address login;
 
+	if (written_login_flaw(text, false))
+		return false;
 	mail_login_read(&login, text, site, &site->arena);
 	*ret_name = login.folded;
 	return login.kind != MAIL_ADDRESS_NONE;

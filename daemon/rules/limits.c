@@ -9,6 +9,7 @@
 #include "common/alloc.h"
 #include "common/strmap.h"
 #include "daemon/mail/idn.h"
+#include "daemon/mail/written.h"
 
 #define ARENA_BYTES 1024
 
@@ -53,7 +54,7 @@ static void add_subject(struct strmap *map, struct slice subject, struct config_
 
 static bool add_domain(struct limits *limits, struct slice domain, struct config_limit *limit)
 {
-	if (!idn_domain(domain, &limits->arena, &domain))
+	if (written_host_flaw(domain, false) || !idn_domain(domain, &limits->arena, &domain))
 		return false;
 	add_subject(limits->domains, domain, limit);
 	return true;
@@ -66,6 +67,9 @@ static bool add_address(struct limits *limits, enum limits_kind kind, const stru
 
 	if (limit->subject.data[0] == '@')
 		return add_domain(limits, slice_from(limit->subject, 1), limit);
+	if (kind == LIMITS_LOGIN ? written_login_flaw(limit->subject, false)
+				 : written_address_flaw(limit->subject, false))
+		return false;
 	if (kind == LIMITS_LOGIN)
 		mail_login_read(&address, limit->subject, site, &limits->arena);
 	else

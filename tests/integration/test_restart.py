@@ -247,11 +247,13 @@ rules:
   - { name: b, check: helo, names: [x], reply: "{nosuch}" }
   - { name: c, check: ban, match: { sender: ["@"] } }
   - { name: d, check: rate, per: login, limits: [{ limit: 1/1h, sender: ["@"] }] }
+  - { name: e, check: ban, match: { sender: ["a@b@"] } }
+  - { name: f, check: ban, except: { recipient: ["a b@c"] } }
 """
 
     def test_errors_that_only_a_rule_can_see(self):
         """Replies that do not fit, patterns."""
-        self.errors_in_lines(self.BAD_FOR_A_RULE, (2, 3, 4, 5))
+        self.errors_in_lines(self.BAD_FOR_A_RULE, (2, 3, 4, 5, 6, 7))
 
     def test_other_bad_files(self):
         for name, text in {"no YAML": "rules: [", "an alias": "a: &x 1\nmode: *x\n", "a tab": "rules:\n\t- x\n",

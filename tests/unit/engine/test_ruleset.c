@@ -81,7 +81,7 @@ Test(ruleset_errors, of_keys_and_of_what_is_compiled_come_together)
 		      "f:3:35: 'reply': unknown variable; there are {client}, {sender}, {recipient}, "
 		      "{domain}, {login}, {helo}, {rule}, {reason}, {until}, {used}, {limit}, {count}, "
 		      "{window} and {retry}\n"
-		      "f:4:45: '@' is no pattern: it names no domain that can be\n"
+		      "f:4:45: '@' is no pattern: it names no domain, like example.com\n"
 		      "f:5:22: unknown check 'nosuch'\n"
 		      "f:6:17: 'origin' needs a domain, like example.com, not '"
 		      "a123456789b123456789c123456789d123456789e123456789f123456789g...'\n"
@@ -97,10 +97,10 @@ Test(ruleset_errors, of_a_rule_with_wrong_keys_only_those_of_its_conditions)
 		      NULL,
 		      "f:2:36: 'action' needs reject, defer, disconnect, hold, discard, mark, warn or "
 		      "pass, not 'dfer' (did you mean 'defer'?)\n"
-		      "f:3:27: '@' is no pattern: it names no domain that can be\n"
+		      "f:3:27: '@' is no pattern: it names no domain, like example.com\n"
 		      "f:4:5: a rule needs 'name'\n"
 		      "f:4:13: unknown check 'nosuch'\n"
-		      "f:4:36: '!' is no pattern: it names no domain that can be\n");
+		      "f:4:36: '!' is no pattern: it is empty\n");
 }
 
 Test(ruleset_errors, nothing_is_told_twice)

@@ -189,9 +189,66 @@ Test(pattern, bad_ones_are_errors_and_the_rest_is_built)
 
 	cr_assert_eq(config_errors_count(fixture.errors), 7);
 	cr_assert_str_eq(config_errors_line(fixture.errors, 3, &warning),
-			 "test:4:1: '@bad..example' is no pattern: it names no domain that can be");
+			 "test:4:1: '@bad..example' is no pattern: its domain has a dot too many");
+	cr_assert_str_eq(config_errors_line(fixture.errors, 5, &warning),
+			 "test:6:1: '*@b\\xC3\\xBC*.example' is no pattern: a label with '*' or '?' has to be ASCII");
+	cr_assert_str_eq(config_errors_line(fixture.errors, 6, &warning),
+			 "test:8:1: '@[nonsense]' is no pattern: it names no domain or address that can be");
 	cr_assert(pattern_set_match_address(set, &good));
 	pattern_set_free(&set);
+}
+
+/* Where one character more or less decides: what passes in one kind is an error in another. */
+Test(pattern, what_can_only_be_a_slip)
+{
+	static const struct {
+		const char *text;
+		bool address, login, name;      /* is an error */
+	} rows[] = {
+		{ "user@example.com", false, false, false },
+		{ "!user@example.com", false, false, false },
+		{ "!!user@example.com", true, true, true },
+		{ "!", true, true, true },
+		{ "a@b@", true, true, false },
+		{ "a@b@c", true, false, false },
+		{ "a?b@c", false, false, false },
+		{ "a b@c", true, false, false },
+		{ "a@b c", true, true, false },
+		{ "a@*b c", true, true, false },
+		{ "a\tb", true, true, true },
+		{ "a\x01", true, true, true },
+		{ "*\x7f", true, true, true },
+		{ "*@", true, true, false },
+		{ "@", true, true, true },
+		{ "@.", true, true, true },
+		{ "..", false, false, true },
+		{ ".example..com", false, false, true },
+		{ "@example..com", true, true, true },
+		{ "*@example..com", true, true, false },
+		{ "@..example.com", true, true, true },
+		{ "@example.com,b.example", true, true, true },
+		{ "@[192.0.2.1]", false, false, true },
+		{ "@[192.0.2.1", true, true, true },
+		{ "@[192.0.2.300]", true, true, true },
+		{ "*@[192.0.2.*]", false, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const bool expected[] = { rows[i].address, rows[i].login, rows[i].name };
+
+		for (int kind = PATTERN_ADDRESS; kind <= PATTERN_NAME; kind++) {
+			struct config_errors *errors = config_errors_new();
+			struct config_strings strings =
+				fixture_strings(&fixture, FIXTURE_LIST(rows[i].text));
+			struct pattern_set *set = pattern_set_new(
+				&strings, (enum pattern_kind)kind, fixture.site, errors);
+
+			cr_expect_eq(config_errors_count(errors), expected[kind], "%s as kind %d",
+				     rows[i].text, kind);
+			pattern_set_free(&set);
+			config_errors_free(&errors);
+		}
+	}
 }
 
 /* A star for each letter: quick all the same. */
