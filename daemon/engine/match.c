@@ -109,7 +109,7 @@ static bool flags_hold(const struct config_conditions *when, const struct reques
 	return tristate_holds(when->authenticated, request->authenticated) &&
 	       tristate_holds(when->client_local, request->client_local) &&
 	       tristate_holds(when->client_privileged, request->client_privileged) &&
-	       tristate_holds(when->sender_local, request->sender.domain_is_local) &&
+	       tristate_holds(when->sender_local, request->sender.shown_local) &&
 	       tristate_holds(when->recipient_local, request->recipient.domain_is_local) &&
 	       tristate_holds(when->tls, request->tls);
 }

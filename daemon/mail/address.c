@@ -242,8 +242,7 @@ static void read_route(struct mail_address *address, const struct site *site, st
 		struct slice domain = parsed(&route, route.domain, arena);
 
 		set_domain(address, domain, site, arena);
-		if (i == 0)
-			address->written_local = address->domain_is_local;
+		address->shown_local |= address->domain_is_local;
 		/* No domain at all is taken off as if it were a local one. */
 		if ((!address->domain_is_local && domain.len) || i == MAX_ROUTE || !take_next(&route))
 			break;
@@ -282,7 +281,7 @@ static bool read_simple(struct mail_address *address, struct slice raw, const st
 	address->domain = domain;
 	address->folded = address->subject = folded;
 	address->ip = (struct ip){ { 0 } };
-	address->domain_is_local = address->written_local = is_local;
+	address->domain_is_local = address->shown_local = is_local;
 	if (marks & SITE_MARK_DELIMITER)
 		set_subject(address, site, arena);
 	return true;
@@ -326,6 +325,6 @@ void mail_login_read(struct mail_address *ret, struct slice text, const struct s
 	}
 	slice_split_last(text, '@', &ret->local, &domain);
 	set_domain(ret, domain, site, arena);
-	ret->written_local = ret->domain_is_local;
+	ret->shown_local = ret->domain_is_local;
 	finish(ret, site, arena);
 }

@@ -42,9 +42,9 @@ struct mail_address {
 	struct slice subject;      /* the same without +extension (as Postfix splits it): for counters */
 	struct ip ip;              /* of a literal */
 	bool domain_is_local;      /* in site.domains, or one of our own literals */
-	/* The same of the domain as it was written, before a route was read: Postfix delivers evil.example!user@example.com
-	 * to evil.example, but as a sender it goes out under example.com. */
-	bool written_local;
+	/* Shown as ours: domain_is_local, or a route was read off one of our domains. Postfix delivers
+	 * evil.example!user@example.com to evil.example, but as a sender it goes out under example.com. */
+	bool shown_local;
 };
 
 /* `text` empty: MAIL_ADDRESS_NULL. Clean ASCII addresses cost no allocation beyond the arena. */

@@ -2,7 +2,8 @@
 /*
  * check: local_sender. Who may use an address of a local domain as sender? Without it strangers
  * write to our users in our users' names. Own literals are local; `subdomains: yes` adds
- * the names below local domains. The host's own mail (cron) comes from loopback or an own
+ * the names below local domains. A route (evil.example!user@example.com) shows one of our domains to
+ * whoever reads the message, wherever it leads. The host's own mail (cron) comes from loopback or an own
  * address and is left alone.
  */
 #include "daemon/rules/table.h"
@@ -39,10 +40,7 @@ static bool is_local(const struct request *request, bool subdomains)
 {
 	const struct mail_address *sender = &request->sender;
 
-	if (sender->kind != MAIL_ADDRESS_DOMAIN && sender->kind != MAIL_ADDRESS_LITERAL)
-		return false;
-	/* A route shows one of our domains to whoever reads the message, wherever it leads. */
-	if (sender->domain_is_local || sender->written_local)
+	if (sender->shown_local)
 		return true;
 	return subdomains && sender->kind == MAIL_ADDRESS_DOMAIN &&
 	       site_domain_is_below_local(request->site, sender->domain);

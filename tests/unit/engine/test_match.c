@@ -176,7 +176,10 @@ Test(match, sender_local)
 	start("{sender_local: yes}");
 	yes("MAIL sender=x@example.com");
 	yes("MAIL sender=x");
+	yes("MAIL sender=example.org!x@example.com");
+	yes("MAIL sender=a..b!x@example.com");
 	no("MAIL sender=x@example.org");
+	no("MAIL sender=example.com!x@example.org");
 	no("MAIL sender=");
 	no("EHLO sender=x@example.com");
 }
@@ -187,6 +190,7 @@ Test(match, sender_not_local)
 	yes("MAIL sender=x@example.org");
 	yes("MAIL sender=");
 	no("MAIL sender=x@example.com");
+	no("MAIL sender=example.org!x@example.com");
 	no("EHLO");
 }
 

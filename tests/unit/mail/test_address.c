@@ -247,20 +247,27 @@ Test(address, local_part_keeps_case_and_extension)
 	fixture_release(&fixture);
 }
 
-Test(address, the_domain_as_written)
+Test(address, shown_as_ours)
 {
 	struct fixture fixture;
 
 	setup(&fixture, NULL, NULL);
-	cr_assert(fixture_address(&fixture, "user@example.com").written_local);
-	cr_assert(fixture_address(&fixture, "user").written_local);
-	cr_assert(fixture_address(&fixture, "user%example.org@example.com").written_local);
-	cr_assert(fixture_address(&fixture, "example.org!user@Example.com.").written_local);
-	cr_assert(fixture_address(&fixture, "user@[192.0.2.1]").written_local);
-	cr_assert_not(fixture_address(&fixture, "user@example.org").written_local);
-	cr_assert_not(fixture_address(&fixture, "user%example.com@example.org").written_local);
-	cr_assert_not(fixture_address(&fixture, "example.org!user").written_local);
-	cr_assert_not(fixture_address(&fixture, "").written_local);
+	cr_assert(fixture_address(&fixture, "user@example.com").shown_local);
+	cr_assert(fixture_address(&fixture, "user").shown_local);
+	cr_assert(fixture_address(&fixture, "user%example.org@example.com").shown_local);
+	cr_assert(fixture_address(&fixture, "example.org!user@Example.com.").shown_local);
+	cr_assert(fixture_address(&fixture, "user@[192.0.2.1]").shown_local);
+	cr_assert_not(fixture_address(&fixture, "user@example.org").shown_local);
+	cr_assert_not(fixture_address(&fixture, "user%example.com@example.org").shown_local);
+	cr_assert_not(fixture_address(&fixture, "example.org!user").shown_local);
+	cr_assert_not(fixture_address(&fixture, "").shown_local);
+	cr_assert(fixture_address(&fixture, "a..b!user@example.com").shown_local, "leads nowhere");
+	cr_assert(fixture_address(&fixture, "[192.0.2!user@example.com").shown_local);
+	cr_assert(fixture_address(&fixture, "example.org!user@example.com@").shown_local, "no domain is no domain");
+	cr_assert_not(fixture_address(&fixture, "example.org!user@sub.example.com").shown_local);
+	cr_assert_not(fixture_address(&fixture, "user@[192.0.2.2]").shown_local);
+	cr_assert(fixture_login(&fixture, "user@example.com").shown_local);
+	cr_assert_not(fixture_login(&fixture, "example.com!user@example.org").shown_local);
 	fixture_release(&fixture);
 }
 

@@ -29,6 +29,30 @@ Test(rule_local_sender, by_default_only_who_has_logged_in)
 	fixture_stop();
 }
 
+/* What a reader sees counts, not where Postfix would deliver it. */
+Test(rule_local_sender, routes_that_show_our_domains)
+{
+	fixture_start(DOMAINS "rules: [{ name: local-sender, check: local_sender }]\n");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=ceo%evil.example@Example.com."), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=evil..example!ceo@example.com"), "bad not_allowed",
+			 "it leads nowhere, but shows the same");
+	cr_expect_str_eq(answer("MAIL sender=[192.0.2!ceo@example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@[192.0.2.1]"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@example.com@"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=example.com!ceo@evil.example"), "next");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@sub.example.com"), "next");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@example.com sasl_username=x"), "next");
+	fixture_stop();
+	fixture_start(DOMAINS "rules: [{ name: local-sender, check: local_sender, subdomains: yes }]\n");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@sub.example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=ceo%evil.example@sub.example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=evil.example!ceo@example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=sub.example.com!ceo@example.com"), "bad not_allowed");
+	cr_expect_str_eq(answer("MAIL sender=sub.example.com!ceo@evil.example"), "next");
+	fixture_stop();
+}
+
 Test(rule_local_sender, other_answers_to_who_may)
 {
 	fixture_start(DOMAINS "rules: [{ name: a, check: local_sender, allow: privileged, subdomains: yes }]\n");
