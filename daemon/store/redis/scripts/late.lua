@@ -1,0 +1,1 @@
+if now > tonumber(ARGV[2]) then return {'LATE', now} end

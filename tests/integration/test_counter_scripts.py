@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The scripts inside Redis against a model: three nodes share counters through flushes, fail-overs, lost and late
+replies, commands that wait in dead connections, and refunds on other nodes.
+
+Every node keeps what it was granted, net, by counter and bucket; a list of all changes is the truth. Time is handed
+to the scripts. Without faults each answer must be the one that the truth gives; with faults, after every node has said
+hello and asserted, each counter must hold what the truth says. SEED=N begins elsewhere, --long does ten times as much.
+"""
+
+import collections
+import os
+import random
+import sys
+import unittest
+
+from redis_server import RedisServer, have_redis, scripts
+
+LONG = "--long" in sys.argv
+BUCKET_MS = {"h": 60000, "d": 1440000}
+INTO_FUTURE_MS = 300
+SERVICE = "25"
+
+
+class Lost(Exception):
+    """The connection ended, or the node's fence was gone."""
+
+
+class Node:
+    """own: what this incarnation holds. local: transactions that were decided here, which the store must forget."""
+
+    born = 0
+
+    def __init__(self, world, name):
+        Node.born += 1
+        self.world, self.name, self.id = world, name, "%08x" % Node.born
+        self.fence, self.up = 0, False
+        self.own = collections.defaultdict(int)
+        self.dirty, self.forget = set(), []
+        self.seen = {}                  # transaction -> [version, {key: [(bucket, amount)]}, local]
+
+    def key(self, name):
+        return "{r}:c:%s:r:%d:%s" % (name[0], BUCKET_MS[name[0]] * 60, name[2:])
+
+    def counters(self, names):
+        """KEYS and ARGV of counters, with own values where they are in doubt."""
+        keys, args = [], []
+        for name in names:
+            keys.append(self.key(name))
+            args += [BUCKET_MS[name[0]], 1]
+            if name in self.dirty and self.world.asserts:
+                held = [(bucket, own) for (key, bucket), own in self.own.items() if key == name and own]
+                args.append(len(held))
+                for pair in held:
+                    args += pair
+            else:
+                args.append(-1)
+        return keys, args
+
+    def command(self, script, keys, args, late_ms=INTO_FUTURE_MS):
+        sha = self.world.sha[script]
+        return ["EVALSHA", sha, 1 + len(keys), "{r}:n:" + self.id, *keys, "%s.%d" % (self.id, self.fence),
+                self.world.now + late_ms, self.world.now, self.id, *args]
+
+    def run(self, script, keys, args):
+        reply = self.world.redis(*self.command(script, keys, args))
+        if reply[0] == b"STALE":
+            self.up = False
+            raise Lost
+        return reply
+
+    def hello(self):
+        self.fence += 1
+        redis, now = self.world.redis, self.world.now
+        reply = redis("EVALSHA", self.world.sha["hello"], 4, "{r}:n:" + self.id, "{r}:node:" + self.name, "{r}:nodes", "{r}:s",
+                      "%s.%d" % (self.id, self.fence), "hello", now, self.id, self.name, 10 ** 12, 5000)
+        assert reply[0] == b"OK", reply
+        self.up = True
+        self.dirty = {key for key, _ in self.own}
+        for txn in self.forget:
+            redis("DEL", "{r}:x:%d" % txn)
+        self.forget = []
+
+    def assert_all(self):
+        for name in sorted(self.dirty):
+            keys, args = self.counters([name])
+            reply = self.run("assert", keys, [1, *args])
+            assert reply[0] == b"OK", reply
+        self.dirty = set()
+
+
+class World:
+    def __init__(self, redis, seed, limit, fenced=True, asserts=True):
+        self.redis, self.random, self.limit, self.asserts = redis, random.Random(seed), limit, asserts
+        redis("FLUSHALL")
+        self.sha = {name: redis("SCRIPT", "LOAD", text) for name, text in scripts(fenced).items()}
+        self.now = 1_700_000_000_000 + self.random.randrange(10 ** 7)
+        self.changes = []               # [key, bucket, difference]
+        self.nodes = [Node(self, "n%d" % i) for i in range(3)]
+        self.waiting = []               # commands in dead connections
+        self.txns, self.snapshot = {}, None
+        self.counts = collections.Counter()
+        for node in self.nodes:
+            node.hello()
+
+    def account(self, node, key, bucket, difference):
+        node.own[(key, bucket)] += difference
+        self.changes.append([key, bucket, difference])
+
+    def total(self, key):
+        newest = self.now // BUCKET_MS[key[0]]
+        buckets = collections.Counter()
+        for name, bucket, difference in self.changes:
+            if name == key and newest - 60 <= bucket <= newest:
+                buckets[bucket] += difference
+        return sum(max(0, value) for value in buckets.values())
+
+    def limit_of(self, key):
+        return self.limit if key.startswith("h:u") else 5 * self.limit
+
+    def some_keys(self):
+        user = "u%d" % self.random.randrange(6)
+        return ["h:" + user, "d:" + user, "h:dom%d" % self.random.randrange(2)]
+
+    # Decisions without the store.
+
+    def decide_alone(self, node, txn, keys, cost):
+        self.counts["local"] += 1
+        if txn is not None:
+            node.seen.setdefault(txn, [0, {}, False])[2] = True
+            node.forget.append(txn)
+        if self.random.random() < 0.6:
+            for key in keys:
+                bucket = self.now // BUCKET_MS[key[0]]
+                self.account(node, key, bucket, cost)
+                if txn is not None:
+                    node.seen[txn][1].setdefault(key, []).append((bucket, cost))
+        node.dirty |= set(keys)
+
+    def refund_alone(self, node, txn):
+        seen = node.seen.get(txn)
+        if not seen:
+            return
+        for key, layers in seen[1].items():
+            for bucket, amount in layers:
+                # What a store does: an expired bucket gives nothing, none falls below 0.
+                if bucket >= self.now // BUCKET_MS[key[0]] - 60:
+                    self.account(node, key, bucket, -min(amount, max(0, node.own[(key, bucket)])))
+            node.dirty.add(key)
+        seen[1], seen[2] = {}, True
+        node.forget.append(txn)
+
+    # What clients ask.
+
+    def charge(self, faults):
+        node, keys, cost = self.random.choice(self.nodes), self.some_keys(), self.random.choice((1, 1, 1, 3))
+        txn = self.random.randrange(10 ** 9)
+        if not node.up:
+            self.decide_alone(node, txn, keys, cost)
+            if self.random.random() < 0.1:
+                node.hello()
+            return
+        names, counters = node.counters(keys)
+        args = [len(keys), len(keys), SERVICE, "%016x" % txn, 1, 0, *counters]
+        for i, key in enumerate(keys):
+            args += [i + 1, 0, self.limit_of(key), cost, 0, 1]
+        names = ["{r}:x:%d" % txn] + names
+        expected = next((i + 1 for i, key in enumerate(keys) if self.total(key) + cost > self.limit_of(key)), 0)
+        x = self.random.random() if faults else 1
+        if x < 0.03:                    # never sent, or sent and still under way when the connection ends
+            self.counts["lost"] += 1
+            self.waiting.append(node.command("reserve", names, args))
+            node.up = False
+            return self.decide_alone(node, txn, keys, cost)
+        try:
+            reply = node.run("reserve", names, args)
+        except Lost:
+            self.counts["stale"] += 1
+            return self.decide_alone(node, txn, keys, cost)
+        assert reply[0] == b"OK", reply
+        node.dirty -= set(keys)
+        if x < 0.06:                    # done, and the connection ends before the reply
+            self.counts["no reply"] += 1
+            node.up = False
+            return self.decide_alone(node, txn, keys, cost)
+        if x < 0.10:                    # done, and the reply comes after the time: decided already
+            self.counts["late"] += 1
+            self.decide_alone(node, txn, keys, cost)
+            self.redis("DEL", "{r}:x:%d" % txn)
+            return
+        if not faults:
+            assert reply[4] == expected, (reply, expected, keys)
+        if reply[4]:
+            self.counts["refused"] += 1
+            return
+        self.counts["granted"] += 1
+        held = {}
+        for i, key in enumerate(keys):
+            outcome, used, _, _, bucket = reply[5 + 5 * i:10 + 5 * i]
+            assert outcome == 1, reply
+            self.account(node, key, bucket, cost)
+            if not faults:
+                assert used == self.total(key), (reply, key, self.total(key))
+            held[key] = [(bucket, cost)]
+        node.seen[txn] = [reply[2], held, False]
+        self.txns[txn] = (node, keys, self.now)
+
+    def give_back(self, faults):
+        """A refund or a settlement, half of them on a node that never saw the transaction."""
+        if not self.txns:
+            return
+        txn = self.random.choice(list(self.txns))
+        owner, keys, since = self.txns.pop(txn)
+        if self.now - since >= 15 * 60000:
+            return                      # forgotten everywhere
+        node = self.random.choice((owner, self.random.choice(self.nodes)))
+        seen = node.seen.get(txn)
+        settle = self.random.random() < 0.5
+        if not node.up or (seen and seen[2]):
+            return self.refund_alone(node, txn)
+        wanted = list(seen[1]) if seen else []
+        for _ in range(3):
+            names, counters = node.counters(wanted)
+            names = ["{r}:x:%d" % txn, "{r}:s"] + names
+            version = seen[0] if seen else 0
+            if settle:
+                args = [len(wanted), version, SERVICE, 1, self.random.randrange(6), 1, 0, 0, 0, *counters]
+            else:
+                args = [len(wanted), version, "refund", "auto", *counters]
+            try:
+                reply = node.run("settle" if settle else "refund", names, args)
+            except Lost:
+                return self.refund_alone(node, txn)
+            if reply[0] != b"KEYS":
+                break
+            self.counts["keys"] += 1
+            back = {node.key(key): key for key in self.some_all_keys()}
+            wanted = [back[name.decode()] for name in reply[2:]]
+        node.dirty -= set(wanted)
+        if reply[0] == b"LOST":
+            self.counts["lost in store"] += 1
+            return self.refund_alone(node, txn)
+        assert reply[0] == b"OK", reply
+        self.counts["settled" if settle else "refunded"] += 1
+        if node is not owner:
+            self.counts["by another"] += 1
+        deltas = reply[10 if settle else 5:]
+        for i in range(0, len(deltas), 3):
+            self.account(node, wanted[deltas[i] - 1], deltas[i + 1], deltas[i + 2])
+
+    @staticmethod
+    def some_all_keys():
+        users = ["u%d" % i for i in range(6)]
+        return ["h:" + user for user in users] + ["d:" + user for user in users] + ["h:dom0", "h:dom1"]
+
+    # What disturbs.
+
+    def disturb(self):
+        x = self.random.random()
+        if x < 0.45:
+            if self.waiting:
+                command = self.waiting.pop()
+                # The command's own idea of the time is of no weight in the daemon, where TIME decides.
+                command[command.index(self.sha["reserve"]) + 1 + int(command[2]) + 3] = self.now
+                reply = self.redis(*command)
+                self.counts["ran late" if reply[0] == b"OK" else "stopped"] += 1
+        elif x < 0.65:
+            self.snapshot = [(key, self.redis("DUMP", key)) for key in self.redis("KEYS", "*")]
+        elif x < 0.8:
+            if self.snapshot is not None:
+                self.counts["fail-over"] += 1
+                self.redis("FLUSHDB")
+                for key, dump in self.snapshot:
+                    self.redis("RESTORE", key, 0, dump)
+                for node in self.nodes:
+                    node.up = False
+        elif x < 0.9:
+            self.counts["flush"] += 1
+            self.snapshot = None
+            self.redis("FLUSHDB")
+        else:
+            self.redis("SCRIPT", "EXISTS", *self.sha.values())
+
+    def check(self):
+        """How many counters are wrong, of how many."""
+        for node in self.nodes:
+            try:
+                node.up and node.run("assert", [], [0])         # as the heartbeat does
+            except Lost:
+                pass
+            if not node.up:
+                node.hello()
+        for node in self.nodes:
+            node.assert_all()
+        keys = sorted({change[0] for change in self.changes})
+        node, wrong = self.nodes[0], 0
+        for key in keys:
+            names, args = node.counters([key])
+            wrong += node.run("look", names, [1, *args])[2] != self.total(key)
+        return wrong, len(keys)
+
+    def run(self, steps, faults):
+        wrong = checks = 0
+        for step in range(steps):
+            x = self.random.random()
+            if x < 0.70:
+                self.charge(faults)
+            elif x < 0.80:
+                self.give_back(faults)
+            elif x < 0.93:
+                self.now += self.random.choice((500, 5000, 60000, 200000))
+            elif x < 0.932:
+                self.now += self.random.choice((3600000, 4000000, 90000000))
+            elif faults:
+                self.disturb()
+            if step % 500 == 499:
+                bad, of = self.check()
+                wrong, checks = wrong + bad, checks + of
+                oldest = {kind: self.now // ms - 61 for kind, ms in BUCKET_MS.items()}
+                self.changes = [change for change in self.changes if change[1] >= oldest[change[0][0]]]
+        return wrong, checks
+
+
+class Model(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = RedisServer()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+        cls.redis = cls.server.client()
+        cls.seed = int(os.environ.get("SEED", "1"))
+
+    def play(self, seed, steps, faults, **how):
+        world = World(self.redis, seed, 20, **how)
+        wrong, checks = world.run(steps * (10 if LONG else 1), faults)
+        print("seed %d: %d of %d checks wrong; %s" % (seed, wrong, checks, dict(world.counts)))
+        return wrong, world
+
+    def test_without_faults_every_answer_is_right(self):
+        for seed in range(self.seed, self.seed + 2):
+            wrong, world = self.play(seed, 3000, False)
+            self.assertEqual(wrong, 0)
+            self.assertGreater(min(world.counts[word] for word in ("granted", "refused", "settled", "refunded", "keys")), 5)
+
+    def test_through_faults_nothing_is_lost(self):
+        for seed in range(self.seed + 100, self.seed + 104):
+            wrong, world = self.play(seed, 3000, True)
+            self.assertEqual(wrong, 0)
+            self.assertGreater(min(world.counts[word] for word in ("lost", "late", "stale", "fail-over", "flush", "stopped")), 2)
+
+    def test_the_check_can_fail(self):
+        """Each part left out shows."""
+        for how in ({"fenced": False}, {"asserts": False}):
+            wrong = sum(self.play(seed, 1000, True, **how)[0] for seed in range(self.seed + 100, self.seed + 103))
+            self.assertGreater(wrong, 0, how)
+
+
+if __name__ == "__main__":
+    if not have_redis():
+        print("skipped: no redis-server")
+        sys.exit(77)
+    unittest.main(argv=[word for word in sys.argv if word != "--long"])
