@@ -408,8 +408,8 @@ static void open_engine(struct daemon *daemon)
 	daemon->bans = bans_new(hash_key_random(), &daemon->bans_sink);
 	bans_configure(daemon->bans, daemon->ruleset->config, loop_now(daemon->loop));
 	daemon->store->ops->bans_each(daemon->store, restore_ban, daemon);
-	daemon->connections = connections_new(MAX_SMTP_CONNECTIONS, key);
-	daemon->transactions = transactions_new(MAX_TRANSACTIONS, key);
+	daemon->connections = connections_new(MAX_SMTP_CONNECTIONS);
+	daemon->transactions = transactions_new(MAX_TRANSACTIONS);
 	services = (struct pipeline_services){
 		.store = daemon->store,
 		.dns = daemon->dns,

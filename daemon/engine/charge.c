@@ -150,8 +150,8 @@ static void submit_settle(struct ticket *ticket, struct clock_now now)
 
 	ticket->settle = (struct store_settle){
 		.op.waiter = &ticket->waiter,
-		.transaction = request->transaction_id,
-		.service = request->service,
+		.transaction = request->ids.transaction,
+		.service = request->ids.service,
 		.recipient_count = request->recipient_count,
 		.asked = request->recipients_before,
 		.recipient = request->recipient_count == 1 ? request->recipient_hash : 0,
@@ -169,7 +169,7 @@ enum ticket_turn charge_settle(struct ticket *ticket, struct clock_now now)
 	ticket->phase = TICKET_RESERVE;
 	if (!is_whole_message(request) || !ruleset_counts(ticket->ruleset))
 		return TICKET_GO_ON;
-	if (hash128_is_zero(request->transaction_id)) {
+	if (hash128_is_zero(request->ids.transaction)) {
 		ticket->charges.count = 0; /* no message to charge: a repeat would count again */
 		return TICKET_GO_ON;
 	}
@@ -197,8 +197,8 @@ static void submit_reserve(struct ticket *ticket, struct clock_now now)
 
 	ticket->reserve = (struct store_reserve){
 		.op.waiter = &ticket->waiter,
-		.transaction = request->transaction_id,
-		.service = request->service,
+		.transaction = request->ids.transaction,
+		.service = request->ids.service,
 		.recipient = is_whole_message(request) ? 0 : request->recipient_hash,
 		.asked = request->recipients_with,
 		.charges = ticket->charges.items,

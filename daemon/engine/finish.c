@@ -63,7 +63,7 @@ static bool is_first_strike(struct ticket *ticket)
 	struct transaction *transaction;
 
 	transaction = transactions_get(ticket->pipeline->services.transactions,
-				       request->transaction_id, request->now.mono_ms);
+				       request->ids.transaction, request->now.mono_ms);
 	if (!transaction)
 		return true;
 	if (rule->ops->flags & RULE_PER_RECIPIENT)
@@ -76,13 +76,13 @@ static struct smtp_connection *connection_of(struct ticket *ticket, struct clock
 	const struct request *request = &ticket->request;
 	struct pipeline_services *services = &ticket->pipeline->services;
 	struct smtp_connection *connection =
-		connections_find(services->connections, request->connection_key, now.mono_ms);
+		connections_find(services->connections, request->ids.connection, now.mono_ms);
 
 	if (connection)
 		return connection;
 	if (request->facts & FACT_CLIENT)
 		bans_note_connection(services->bans, &request->client, now);
-	return connections_get(services->connections, request->connection_key, now.mono_ms);
+	return connections_get(services->connections, request->ids.connection, now.mono_ms);
 }
 
 /* The strike that fills the measure answers 421 in place of its own refusal. */
@@ -178,7 +178,7 @@ static void follow_recipient(struct ticket *ticket, bool refused)
 
 	if (!request->recipient_hash || (refused && !request->transaction_known))
 		return;
-	transaction = transactions_get(transactions, request->transaction_id,
+	transaction = transactions_get(transactions, request->ids.transaction,
 				       request->now.mono_ms);
 	if (!transaction)
 		return;
@@ -195,7 +195,7 @@ static void follow_mark(struct ticket *ticket)
 	if (ticket->verdict.kind != VERDICT_MARK)
 		return;
 	transaction = transactions_get(ticket->pipeline->services.transactions,
-				       ticket->request.transaction_id,
+				       ticket->request.ids.transaction,
 				       ticket->request.now.mono_ms);
 	if (transaction)
 		(void)transaction_first(transaction, ticket->verdict.rule->name_hash);
@@ -208,7 +208,7 @@ static void follow_transaction(struct ticket *ticket, struct clock_now now)
 	bool refused = verdict_refuses(ticket->verdict.kind);
 	struct transaction *transaction;
 
-	if (hash128_is_zero(request->transaction_id))
+	if (hash128_is_zero(request->ids.transaction))
 		return;
 	follow_mark(ticket);
 	if (request->state == POLICY_STATE_RCPT) {
@@ -216,10 +216,10 @@ static void follow_transaction(struct ticket *ticket, struct clock_now now)
 		return;
 	}
 	if (refused) {
-		services->store->ops->refund(services->store, request->transaction_id, now);
+		services->store->ops->refund(services->store, request->ids.transaction, now);
 		return;
 	}
-	transaction = transactions_find(services->transactions, request->transaction_id,
+	transaction = transactions_find(services->transactions, request->ids.transaction,
 					now.mono_ms);
 	if (transaction && request->state == POLICY_STATE_END_OF_MESSAGE)
 		transaction_end(transaction);

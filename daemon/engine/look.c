@@ -135,7 +135,7 @@ static bool can_be_given(const struct ticket *ticket, const struct rule *rule,
 		if (state != POLICY_STATE_RCPT && state != POLICY_STATE_DATA)
 			return false;
 		transaction = transactions_find(ticket->pipeline->services.transactions,
-						request->transaction_id, request->now.mono_ms);
+						request->ids.transaction, request->now.mono_ms);
 		return !transaction || transaction_is_first(transaction, rule->name_hash);
 	}
 	return state == POLICY_STATE_MAIL || state == POLICY_STATE_RCPT ||

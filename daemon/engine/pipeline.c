@@ -84,7 +84,7 @@ static void set_deadlines(struct ticket *ticket, struct clock_now now)
 static void leave_former_transaction(struct ticket *ticket, struct clock_now now)
 {
 	struct pipeline_peer *peer = ticket->peer;
-	struct hash128 id = ticket->request.transaction_id;
+	struct hash128 id = ticket->request.ids.transaction;
 	struct store *store = ticket->pipeline->services.store;
 
 	if (hash128_is_zero(id) || hash128_equal(id, peer->transaction))

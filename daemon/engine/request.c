@@ -99,16 +99,27 @@ static void read_exemptions(struct request *request)
 	request->exempt = exempt;
 }
 
+static void read_ids(struct request *request, const struct request_tables *tables)
+{
+	struct smtp_names names = {
+		.server_address = value(request, POLICY_SERVER_ADDRESS),
+		.server_port = value(request, POLICY_SERVER_PORT),
+		.client_address = value(request, POLICY_CLIENT_ADDRESS),
+		.client_port = value(request, POLICY_CLIENT_PORT),
+	};
+
+	if (state_is_message(request->state))
+		names.instance = value(request, POLICY_INSTANCE);
+	smtp_ids_read(&request->ids, &tables->key, &names, request->policy_connection);
+	if (state_is_message(request->state) && (request->facts & FACT_RECIPIENT))
+		request->recipient_hash = hash64(&tables->key, request->recipient.folded) | 1;
+}
+
 static void find_connection(struct request *request, const struct request_tables *tables)
 {
-	const struct smtp_connection *connection;
+	const struct smtp_connection *connection = connections_find(
+		tables->connections, request->ids.connection, request->now.mono_ms);
 
-	request->connection_key = connections_key(
-		tables->connections, value(request, POLICY_SERVER_ADDRESS),
-		value(request, POLICY_SERVER_PORT), value(request, POLICY_CLIENT_ADDRESS),
-		value(request, POLICY_CLIENT_PORT), request->policy_connection);
-	connection = connections_find(tables->connections, request->connection_key,
-				      request->now.mono_ms);
 	if (!connection)
 		return;
 	request->connection_strikes = connection->strikes;
@@ -117,20 +128,9 @@ static void find_connection(struct request *request, const struct request_tables
 
 static void find_transaction(struct request *request, const struct request_tables *tables)
 {
-	const struct transaction *transaction;
+	const struct transaction *transaction = transactions_find(
+		tables->transactions, request->ids.transaction, request->now.mono_ms);
 
-	if (!state_is_message(request->state))
-		return;
-	request->service = hash64_mix(
-		hash64(&tables->key, value(request, POLICY_SERVER_ADDRESS)), request->server_port);
-	if (request->facts & FACT_RECIPIENT)
-		request->recipient_hash = hash64(&tables->key, request->recipient.folded) | 1;
-	request->transaction_id = transactions_id(
-		tables->transactions, value(request, POLICY_SERVER_ADDRESS),
-		value(request, POLICY_CLIENT_ADDRESS), value(request, POLICY_CLIENT_PORT),
-		value(request, POLICY_INSTANCE));
-	transaction = transactions_find(tables->transactions, request->transaction_id,
-					request->now.mono_ms);
 	request->recipients_with = request->recipient_hash ? 1 : 0;
 	if (!transaction)
 		return;
@@ -162,6 +162,7 @@ void request_read(struct request *ret, const struct policy_request *in,
 	read_login(ret);
 	read_addresses(ret);
 	read_exemptions(ret);
+	read_ids(ret, tables);
 	find_connection(ret, tables);
 	find_transaction(ret, tables);
 }

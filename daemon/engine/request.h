@@ -14,6 +14,7 @@
 #include "daemon/mail/address.h"
 #include "daemon/mail/connections.h"
 #include "daemon/mail/site.h"
+#include "daemon/mail/smtp_ids.h"
 #include "daemon/mail/transactions.h"
 
 /* A fact that is not yet known makes a rule wait for a later state (design.md section 4). */
@@ -48,10 +49,8 @@ struct request {
 	struct slice client_name;              /* forward-confirmed; empty: none */
 	struct mail_address login, sender, recipient;
 
-	struct hash128 transaction_id;         /* zero: none */
+	struct smtp_ids ids;
 	uint64_t recipient_hash;               /* of the address as Postfix treats it (folded); 0: none */
-	uint64_t service;                      /* hash of server_address and server_port */
-	struct hash128 connection_key;
 	unsigned exempt;                       /* enum rule_exempt (rule.h): what this request is */
 	/* Snapshots, taken at submit. */
 	uint32_t connection_strikes;

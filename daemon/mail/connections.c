@@ -14,16 +14,14 @@
 struct connections {
 	struct recent *recent;
 	struct smtp_connection *entries;
-	struct hash_key hash_key;
 };
 
-struct connections *connections_new(size_t max_entries, struct hash_key key)
+struct connections *connections_new(size_t max_entries)
 {
 	struct connections *connections = mem_zalloc(sizeof(*connections));
 
 	connections->recent = recent_new(max_entries);
 	connections->entries = mem_zalloc_array(max_entries, sizeof(*connections->entries));
-	connections->hash_key = key;
 	return connections;
 }
 
@@ -34,17 +32,6 @@ void connections_free(struct connections **connections)
 	recent_free(&(*connections)->recent);
 	free((*connections)->entries);
 	mem_free(connections);
-}
-
-struct hash128 connections_key(const struct connections *connections, struct slice server_address,
-			       struct slice server_port, struct slice client_address,
-			       struct slice client_port, uint64_t policy_connection)
-{
-	bool has_port = client_port.len && !slice_equal(client_port, SLICE("unknown"));
-	struct slice parts[4] = { server_address, server_port, client_address,
-				  has_port ? client_port : SLICE_EMPTY };
-
-	return recent_key(&connections->hash_key, parts, has_port ? 0 : policy_connection);
 }
 
 static bool is_over(const struct connections *connections, uint32_t entry, uint64_t mono_ms)

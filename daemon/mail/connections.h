@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * SMTP connections as a policy server can know them: (server_address,
- * server_port, client_address, client_port), or the policy connection where
- * Postfix gives no client port. An entry holds a refused EHLO name and the
+ * SMTP connections as a policy server can know them (smtp_ids.h). An entry holds a refused EHLO name and the
  * strikes of the connection, and is forgotten after ten idle minutes. The
  * table is the node's own and capped: when full, the longest idle leaves.
  * Pure: `mono_ms` comes in.
@@ -25,14 +23,9 @@ struct smtp_connection {
 struct connections;
 
 /* `max_entries` is at least 1. The memory for all of them is reserved at once and used as they come. */
-struct connections *connections_new(size_t max_entries, struct hash_key key)
-	__attribute__((warn_unused_result));
+struct connections *connections_new(size_t max_entries) __attribute__((warn_unused_result));
 void connections_free(struct connections **connections);
 
-/* A client port that is empty or `unknown` (XCLIENT) is none. */
-struct hash128 connections_key(const struct connections *connections, struct slice server_address,
-			       struct slice server_port, struct slice client_address,
-			       struct slice client_port, uint64_t policy_connection);
 /* NULL: not known. Valid until the next call that adds. Being found is being used. */
 struct smtp_connection *connections_find(struct connections *connections, struct hash128 key,
 					 uint64_t mono_ms);

@@ -172,37 +172,3 @@ size_t recent_count(const struct recent *recent)
 {
 	return recent->count;
 }
-
-/* Longer parts stand in the key as their hash. */
-#define PART_BYTES 64
-
-static size_t add_part(const struct hash_key *hash_key, struct slice part, char *to)
-{
-	if (part.len <= PART_BYTES) {
-		to[0] = (char)part.len;
-		if (part.len)
-			memcpy(to + 1, part.data, part.len);
-		return 1 + part.len;
-	}
-	struct hash128 hash = hash128(hash_key, part);
-
-	to[0] = PART_BYTES + 1;
-	memcpy(to + 1, &hash, sizeof(hash));
-	return 1 + sizeof(hash);
-}
-
-struct hash128 recent_key(const struct hash_key *hash_key, const struct slice parts[static 4],
-			  uint64_t number)
-{
-	char text[4 * (1 + PART_BYTES) + sizeof(number)];
-	size_t len = 0;
-	struct hash128 key;
-
-	for (size_t i = 0; i < 4; i++)
-		len += add_part(hash_key, parts[i], text + len);
-	memcpy(text + len, &number, sizeof(number));
-	key = hash128(hash_key, slice_make(text, len + sizeof(number)));
-	if (hash128_is_zero(key))
-		key.lo = 1;
-	return key;
-}

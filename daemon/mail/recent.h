@@ -32,8 +32,4 @@ uint64_t recent_last_use(const struct recent *recent, uint32_t entry);
 bool recent_is_full(const struct recent *recent);
 size_t recent_count(const struct recent *recent);
 
-/* A key from four texts that may hold any byte and be of any length. Never the zero value. */
-struct hash128 recent_key(const struct hash_key *hash_key, const struct slice parts[static 4],
-			  uint64_t number);
-
 #endif

@@ -39,17 +39,15 @@ struct transactions {
 	struct recent *recent;
 	struct transaction *entries;
 	size_t recipients_on_heap, max_recipients_on_heap; /* room for them */
-	struct hash_key hash_key;
 };
 
-struct transactions *transactions_new(size_t max_entries, struct hash_key key)
+struct transactions *transactions_new(size_t max_entries)
 {
 	struct transactions *transactions = mem_zalloc(sizeof(*transactions));
 
 	transactions->recent = recent_new(max_entries);
 	transactions->entries = mem_zalloc_array(max_entries, sizeof(*transactions->entries));
 	transactions->max_recipients_on_heap = max_entries * RECIPIENTS_PER_ENTRY;
-	transactions->hash_key = key;
 	return transactions;
 }
 
@@ -75,17 +73,6 @@ void transactions_free(struct transactions **transactions)
 	recent_free(&(*transactions)->recent);
 	free((*transactions)->entries);
 	mem_free(transactions);
-}
-
-struct hash128 transactions_id(const struct transactions *transactions, struct slice server_address,
-			       struct slice client_address, struct slice client_port,
-			       struct slice instance)
-{
-	struct slice parts[4] = { server_address, client_address, client_port, instance };
-
-	if (instance.len == 0 || client_address.len == 0)
-		return (struct hash128){ 0, 0 };
-	return recent_key(&transactions->hash_key, parts, 0);
 }
 
 static bool is_over(const struct transactions *transactions, uint32_t number, uint64_t mono_ms)

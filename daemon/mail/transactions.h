@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Mail transactions: (server_address, client_address, client_port, instance),
- * as this node saw them. Holds which recipients were asked about (distinct, refused ones taken
+ * Mail transactions (smtp_ids.h), as this node saw them. Holds which recipients were asked about (distinct, refused ones taken
  * out again), and which marks were given; what was charged for them is the
  * store's to remember. Kept 15 minutes after the last use, 2 after
  * END-OF-MESSAGE, at most `max_entries`, and eight recipients for each of these in all: when
@@ -22,14 +21,9 @@ struct transactions;
 struct transaction;
 
 /* `max_entries` is at least 1. The memory for all of them is reserved at once and used as they come. */
-struct transactions *transactions_new(size_t max_entries, struct hash_key key)
-	__attribute__((warn_unused_result));
+struct transactions *transactions_new(size_t max_entries) __attribute__((warn_unused_result));
 void transactions_free(struct transactions **transactions);
 
-/* The zero value: no instance, or no client address; never remembered. */
-struct hash128 transactions_id(const struct transactions *transactions, struct slice server_address,
-			       struct slice client_address, struct slice client_port,
-			       struct slice instance);
 /* NULL: not known. Being found is being used. */
 struct transaction *transactions_find(struct transactions *transactions, struct hash128 id,
 				      uint64_t mono_ms);

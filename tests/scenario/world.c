@@ -72,8 +72,8 @@ struct world *world_new(void)
 	world->store = store_embedded_open(&store, NULL, world->now, why);
 	world->bans_sink.event = keep_ban_event;
 	world->bans = bans_new(key, &world->bans_sink);
-	world->connections = connections_new(10000, key);
-	world->transactions = transactions_new(10000, key);
+	world->connections = connections_new(10000);
+	world->transactions = transactions_new(10000);
 	services = (struct pipeline_services){
 		.store = world->store, .dns = world->dns, .bans = world->bans,
 		.connections = world->connections, .transactions = world->transactions,

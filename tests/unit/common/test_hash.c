@@ -8,6 +8,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "common/sip.h"
+
 /* SipHash-c-d from the paper, byte by byte. */
 struct reference {
 	uint64_t v[4];
@@ -124,6 +126,27 @@ static int ascending(const void *left, const void *right)
 	memcpy(&a, left, sizeof(a));
 	memcpy(&b, right, sizeof(b));
 	return a < b ? -1 : a > b;
+}
+
+/* sip.h: one part is what hash64() and hash128() say; more of them are told apart however they are cut. */
+Test(hash, parts)
+{
+	struct slice ab = SLICE("ab"), c = SLICE("c"), a = SLICE("a"), bc = SLICE("bc");
+	struct sip one = sip_start128(&paper_key), other = one, wide = one;
+	struct sip narrow = sip_start64(&paper_key);
+
+	sip_first_part(&narrow, ab);
+	cr_assert_eq(sip_end64(narrow), hash64(&paper_key, ab));
+	sip_first_part(&one, ab);
+	sip_first_part(&other, a);
+	cr_assert(hash128_equal(sip_end128(one), hash128(&paper_key, ab)));
+	wide = one;
+	sip_next_number(&wide, 7);
+	sip_next_part(&one, c);
+	sip_next_part(&other, bc);
+	cr_assert_neq(sip_end64(one), sip_end64(other));
+	cr_assert_not(hash128_equal(sip_end128(one), sip_end128(other)));
+	cr_assert_not(hash128_equal(sip_end128(one), sip_end128(wide)));
 }
 
 Test(hash, mix_keeps_parts_apart)

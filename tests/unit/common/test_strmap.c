@@ -38,6 +38,30 @@ Test(strmap, keys_are_copies)
 	strmap_free(&map);
 }
 
+/* At each size, few keys or many: all that were set are found, and nothing of the same lengths beside them. */
+Test(strmap, finds_all_at_each_size)
+{
+	struct strmap *map = strmap_new();
+	static int values[200];
+	char key[80];
+
+	for (int count = 0; count < 200; count++) {
+		for (int i = 0; i < 200; i++) {
+			int len = snprintf(key, sizeof(key), "%0*d", 1 + i % 70, i);
+			struct slice text = slice_make(key, (size_t)len);
+
+			cr_assert_eq(strmap_get(map, text), i < count ? &values[i] : NULL);
+			if (i == count) {
+				strmap_set(map, text, &values[i]);
+				break;
+			}
+			key[len - 1] = 'x';
+			cr_assert_null(strmap_get(map, text));
+		}
+	}
+	strmap_free(&map);
+}
+
 Test(strmap, holds_many)
 {
 	struct strmap *map = strmap_new();

@@ -97,12 +97,13 @@ void fixture_start(const char *rules, const char *top)
 	struct pipeline_services services;
 
 	memset(&fixture, 0, sizeof(fixture));
+	fixture.hash_key = key;
 	fixture.now = (struct clock_now){ 1000000, FIXTURE_WALL_MS };
 	fixture.log = (struct log_sink){ keep_line, LOG_LEVEL_DEBUG };
 	fixture.bans_sink.event = keep_event;
 	fixture.bans = bans_new(key, &fixture.bans_sink);
-	fixture.connections = connections_new(100, key);
-	fixture.transactions = transactions_new(100, key);
+	fixture.connections = connections_new(100);
+	fixture.transactions = transactions_new(100);
 	fake_store_init(&fixture.store);
 	services = (struct pipeline_services){
 		.store = &fixture.store.base,

@@ -46,6 +46,7 @@ struct asked {
 
 struct fixture_parts {
 	struct clock_now now;
+	struct hash_key hash_key;   /* the pipeline's */
 	struct config *config;
 	struct ruleset *ruleset;
 	struct pipeline *pipeline;

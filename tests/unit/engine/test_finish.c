@@ -15,10 +15,25 @@ TestSuite(finish, .fini = fixture_stop);
 
 static const char bans[] = "bans: {mode: enforce, disconnect_at: 3, ban_at: 10/1h}";
 
+/* Of the request that ask() makes. */
+static struct smtp_ids usual_ids(void)
+{
+	const struct smtp_names names = {
+		.server_address = SLICE("192.0.2.25"),
+		.server_port = SLICE("25"),
+		.client_address = SLICE("198.51.100.7"),
+		.client_port = SLICE("40001"),
+		.instance = SLICE("1.1"),
+	};
+	struct smtp_ids ids;
+
+	smtp_ids_read(&ids, &fixture.hash_key, &names, 1);
+	return ids;
+}
+
 static uint32_t strikes(void)
 {
-	struct hash128 key = connections_key(fixture.connections, SLICE("192.0.2.25"), SLICE("25"),
-					     SLICE("198.51.100.7"), SLICE("40001"), 1);
+	struct hash128 key = usual_ids().connection;
 	const struct smtp_connection *connection =
 		connections_find(fixture.connections, key, fixture.now.mono_ms);
 
@@ -183,8 +198,7 @@ Test(finish, a_refused_greeting_sticks)
 	struct hash128 key;
 
 	fixture_start("  - {name: a, check: sticky}\n  - {name: b, check: look}", NULL);
-	key = connections_key(fixture.connections, SLICE("192.0.2.25"), SLICE("25"),
-			      SLICE("198.51.100.7"), SLICE("40001"), 1);
+	key = usual_ids().connection;
 	script("b", "bad next");
 	is(answer("EHLO"), REFUSED);
 	connection = connections_find(fixture.connections, key, fixture.now.mono_ms);
@@ -200,8 +214,7 @@ Test(finish, a_greeting_that_is_only_watched_does_not_stick)
 	struct hash128 key;
 
 	fixture_start("  - {name: a, check: sticky, mode: monitor}", NULL);
-	key = connections_key(fixture.connections, SLICE("192.0.2.25"), SLICE("25"),
-			      SLICE("198.51.100.7"), SLICE("40001"), 1);
+	key = usual_ids().connection;
 	script("a", "bad");
 	is(answer("EHLO"), "DUNNO");
 	cr_assert(connections_find(fixture.connections, key, fixture.now.mono_ms)->helo_rule == 0);
@@ -209,8 +222,7 @@ Test(finish, a_greeting_that_is_only_watched_does_not_stick)
 
 static unsigned recipients(void)
 {
-	struct hash128 id = transactions_id(fixture.transactions, SLICE("192.0.2.25"),
-					    SLICE("198.51.100.7"), SLICE("40001"), SLICE("1.1"));
+	struct hash128 id = usual_ids().transaction;
 	const struct transaction *transaction =
 		transactions_find(fixture.transactions, id, fixture.now.mono_ms);
 

@@ -130,26 +130,26 @@ Test(request, identity_of_transaction_and_recipient)
 	uint64_t recipient, service;
 
 	read_as("RCPT");
-	first = request.transaction_id;
+	first = request.ids.transaction;
 	recipient = request.recipient_hash;
-	service = request.service;
+	service = request.ids.service;
 	cr_assert(!hash128_is_zero(first) && recipient && !request.transaction_known);
 	cr_assert(request.recipients_with == 1 && request.recipients_before == 0);
 	/* Another policy connection, context or spelling: the same message, the same recipient. */
 	read_as("RCPT policy_context=x recipient=R@Example.COM. server_port=25");
-	cr_assert(hash128_equal(request.transaction_id, first));
-	cr_assert(request.recipient_hash == recipient && request.service == service);
+	cr_assert(hash128_equal(request.ids.transaction, first));
+	cr_assert(request.recipient_hash == recipient && request.ids.service == service);
 	read_as("RCPT recipient=r+tag@example.com server_port=587");
 	cr_assert(request.recipient_hash != recipient, "another recipient");
-	cr_assert(request.service != service);
+	cr_assert(request.ids.service != service);
 	read_as("RCPT instance=1.2");
-	cr_assert(!hash128_equal(request.transaction_id, first));
+	cr_assert(!hash128_equal(request.ids.transaction, first));
 	read_as("RCPT instance=-");
-	cr_assert(hash128_is_zero(request.transaction_id));
+	cr_assert(hash128_is_zero(request.ids.transaction));
 	read_as("MAIL instance=1.1");
-	cr_assert(hash128_is_zero(request.transaction_id), "no message yet");
+	cr_assert(hash128_is_zero(request.ids.transaction), "no message yet");
 	read_as("VRFY instance=1.1");
-	cr_assert(hash128_is_zero(request.transaction_id) && request.recipient_hash == 0);
+	cr_assert(hash128_is_zero(request.ids.transaction) && request.recipient_hash == 0);
 }
 
 Test(request, what_tables_remember)
@@ -160,11 +160,11 @@ Test(request, what_tables_remember)
 	read_as("RCPT");
 	cr_assert(connections_count(fixture.connections) == 0, "reading adds nothing");
 	cr_assert(transactions_count(fixture.transactions) == 0);
-	connection = connections_get(fixture.connections, request.connection_key,
+	connection = connections_get(fixture.connections, request.ids.connection,
 				     fixture.now.mono_ms);
 	connection->strikes = 3;
 	connection->helo_rule = 99;
-	transaction = transactions_get(fixture.transactions, request.transaction_id,
+	transaction = transactions_get(fixture.transactions, request.ids.transaction,
 				       fixture.now.mono_ms);
 	transaction_add_recipient(transaction, request.recipient_hash);
 	read_as("RCPT");

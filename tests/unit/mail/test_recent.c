@@ -74,22 +74,3 @@ Test(recent, agrees_with_a_plain_array)
 	}
 	recent_free(&recent);
 }
-
-Test(recent, parts_of_a_key_do_not_run_together)
-{
-	struct hash_key hash_key = { 1, 2 };
-	char longest[200];
-	struct slice a[4] = { SLICE("ab"), SLICE("c"), SLICE_EMPTY, { NULL, 0 } };
-	struct slice b[4] = { SLICE("a"), SLICE("bc"), SLICE_EMPTY, SLICE_EMPTY };
-	struct slice c[4] = { SLICE("ab"), SLICE("c"), SLICE_EMPTY, SLICE_EMPTY };
-	struct slice d[4] = { SLICE("ab"), SLICE("c"), SLICE_EMPTY, { longest, sizeof(longest) } };
-	struct hash128 first;
-
-	cr_assert(hash128_equal(recent_key(&hash_key, a, 0), recent_key(&hash_key, c, 0)));
-	cr_assert_not(hash128_equal(recent_key(&hash_key, a, 0), recent_key(&hash_key, b, 0)));
-	cr_assert_not(hash128_equal(recent_key(&hash_key, a, 0), recent_key(&hash_key, a, 1)));
-	memset(longest, 'x', sizeof(longest));
-	first = recent_key(&hash_key, d, 0);
-	longest[199] = 'y';
-	cr_assert_not(hash128_equal(first, recent_key(&hash_key, d, 0)));
-}

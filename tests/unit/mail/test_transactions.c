@@ -3,7 +3,6 @@
 
 #include <criterion/criterion.h>
 
-static const struct hash_key hash_key = { 1, 2 };
 static const struct hash128 zero;
 
 static struct hash128 id_of(uint64_t i)
@@ -11,17 +10,10 @@ static struct hash128 id_of(uint64_t i)
 	return (struct hash128){ i * 0x9e3779b97f4a7c15u, i + 1 };
 }
 
-Test(transactions, no_instance_or_no_client_is_no_transaction)
+Test(transactions, the_zero_id_is_never_remembered)
 {
-	struct transactions *table = transactions_new(10, hash_key);
-	struct slice server = SLICE("192.0.2.1"), client = SLICE("198.51.100.1"), port = SLICE("1000");
-	struct hash128 id = transactions_id(table, server, client, port, SLICE("1a2b.5f.3c.0"));
+	struct transactions *table = transactions_new(10);
 
-	cr_assert_not(hash128_is_zero(id));
-	cr_assert(hash128_is_zero(transactions_id(table, server, client, port, SLICE_EMPTY)));
-	cr_assert(hash128_is_zero(transactions_id(table, server, SLICE_EMPTY, port, SLICE("1a2b.5f.3c.0"))));
-	cr_assert_not(hash128_equal(id, transactions_id(table, server, client, port, SLICE("1a2b.5f.3c.1"))));
-	cr_assert(hash128_equal(id, transactions_id(table, server, client, port, SLICE("1a2b.5f.3c.0"))));
 	cr_assert_null(transactions_find(table, zero, 1));
 	cr_assert_null(transactions_get(table, zero, 1));
 	cr_assert_eq(transactions_count(table), 0);
@@ -32,7 +24,7 @@ Test(transactions, no_instance_or_no_client_is_no_transaction)
 
 Test(transactions, distinct_recipients_are_counted)
 {
-	struct transactions *table = transactions_new(10, hash_key);
+	struct transactions *table = transactions_new(10);
 	struct transaction *transaction = transactions_get(table, id_of(1), 1);
 
 	cr_assert_eq(transaction_recipients(transaction), 0);
@@ -57,7 +49,7 @@ Test(transactions, distinct_recipients_are_counted)
 
 Test(transactions, recipients_past_the_cap_are_counted_only)
 {
-	struct transactions *table = transactions_new(10000, hash_key);
+	struct transactions *table = transactions_new(10000);
 	struct transaction *transaction = transactions_get(table, id_of(1), 1);
 
 	for (uint64_t i = 0; i < TRANSACTIONS_MAX_RECIPIENTS + 10; i++)
@@ -71,7 +63,7 @@ Test(transactions, recipients_past_the_cap_are_counted_only)
 
 Test(transactions, each_mark_is_first_once)
 {
-	struct transactions *table = transactions_new(10, hash_key);
+	struct transactions *table = transactions_new(10);
 	struct transaction *transaction = transactions_get(table, id_of(1), 1);
 
 	for (uint32_t what = 0; what < 32; what++) {
@@ -90,7 +82,7 @@ Test(transactions, each_mark_is_first_once)
 
 Test(transactions, kept_fifteen_minutes_or_two_after_the_end)
 {
-	struct transactions *table = transactions_new(10, hash_key);
+	struct transactions *table = transactions_new(10);
 	uint64_t now = 5;
 
 	transaction_add_recipient(transactions_get(table, id_of(1), now), 7);
@@ -111,7 +103,7 @@ Test(transactions, kept_fifteen_minutes_or_two_after_the_end)
 
 Test(transactions, the_longest_unused_leaves_when_full)
 {
-	struct transactions *table = transactions_new(3, hash_key);
+	struct transactions *table = transactions_new(3);
 
 	for (uint64_t i = 1; i <= 3; i++) {
 		for (uint64_t r = 0; r < 5; r++)
@@ -128,7 +120,7 @@ Test(transactions, the_longest_unused_leaves_when_full)
 
 Test(transactions, recipients_of_all_are_bounded_together)
 {
-	struct transactions *table = transactions_new(1000, hash_key);
+	struct transactions *table = transactions_new(1000);
 
 	for (uint64_t i = 0; i < 100; i++) {
 		struct transaction *transaction = transactions_get(table, id_of(i), i);
@@ -144,7 +136,7 @@ Test(transactions, recipients_of_all_are_bounded_together)
 
 Test(transactions, a_million_stay_bounded)
 {
-	struct transactions *table = transactions_new(2000, hash_key);
+	struct transactions *table = transactions_new(2000);
 
 	for (uint64_t i = 0; i < 1000000; i++) {
 		struct transaction *transaction = transactions_get(table, id_of(i), i / 8);

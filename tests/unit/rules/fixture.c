@@ -74,8 +74,8 @@ void fixture_start(const char *text)
 	fixture.dns = dns_new(&options, fake_dns_backend(fixture.fake));
 	dns_set_now(fixture.dns, fixture.now);
 	fake_dns_advance(fixture.fake, fixture.now.mono_ms);
-	fixture.connections = connections_new(100, key);
-	fixture.transactions = transactions_new(100, key);
+	fixture.connections = connections_new(100);
+	fixture.transactions = transactions_new(100);
 	arena_init(&fixture.arena, 4096);
 }
 

@@ -26,7 +26,7 @@ Test(rule_helo, a_refused_name_sticks_to_the_connection)
 
 	fixture_start("rules: [{ name: ehlo-names, check: helo, names: [ylmf-pc] }]\n");
 	cr_expect_str_eq(answer("EHLO helo_name=nice client_port=77"), "next");
-	connection = connections_get(fixture.connections, fixture.request.connection_key,
+	connection = connections_get(fixture.connections, fixture.request.ids.connection,
 				     fixture.now.mono_ms);
 	connection->helo_rule = fixture.rule->name_hash;
 	cr_expect_str_eq(answer("RCPT helo_name=nice client_port=77 recipient=a@b.example"),

@@ -11,7 +11,7 @@ static void add_recipients(unsigned count)
 
 		snprintf(text, sizeof(text), "RCPT instance=1.2.3 client_port=9 recipient=r%u@remote.example", i);
 		ask_about(text);
-		transaction_add_recipient(transactions_get(fixture.transactions, fixture.request.transaction_id,
+		transaction_add_recipient(transactions_get(fixture.transactions, fixture.request.ids.transaction,
 							   fixture.now.mono_ms),
 					  fixture.request.recipient_hash);
 	}

@@ -145,8 +145,8 @@ static void open_services(void)
 	dns_set_now(parts.dns, loop_now(parts.loop));
 	parts.bans = bans_new(key, &bans_sink);
 	bans_configure(parts.bans, parts.config, loop_now(parts.loop));
-	parts.connections = connections_new(100, key);
-	parts.transactions = transactions_new(100, key);
+	parts.connections = connections_new(100);
+	parts.transactions = transactions_new(100);
 	services = (struct pipeline_services){
 		.store = parts.store, .dns = parts.dns, .bans = parts.bans,
 		.connections = parts.connections, .transactions = parts.transactions,
