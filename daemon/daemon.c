@@ -512,7 +512,7 @@ static void run(struct daemon *daemon)
 }
 
 /* libuv gives the signals back their default with its handles: an impatient second SIGTERM would then kill
- * a daemon that is about to exit 0. */
+ * a daemon that is about to exit 0. Its threads never take signals (loop.c). */
 static void hold_signals(void)
 {
 	sigset_t signals;

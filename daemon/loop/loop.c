@@ -115,6 +115,38 @@ static void on_signal(uv_signal_t *handle, int signum)
 	loop->hooks.signal(loop->hooks.arg, signum, loop_refresh(loop));
 }
 
+static void do_nothing(uv_work_t *request)
+{
+	(void)request;
+}
+
+static void began(uv_work_t *request, int status)
+{
+	bool *ret_began = request->data;
+
+	(void)status;
+	*ret_began = true;
+}
+
+/*
+ * libuv starts all of its threads with the first work, and they inherit the mask of signals. Without this, one that
+ * the loop's thread blocks at the end (daemon.c) would go to one of them, where its default kills the daemon.
+ */
+static void start_threads(struct loop *loop)
+{
+	uv_work_t request;
+	bool have_begun = false;
+	sigset_t all, before;
+
+	request.data = &have_begun;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	uv_queue_work(&loop->uv, &request, do_nothing, began);
+	while (!have_begun)
+		uv_run(&loop->uv, UV_RUN_ONCE);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 struct loop *loop_new(const struct loop_hooks *hooks)
 {
 	struct loop *loop = mem_zalloc(sizeof(*loop));
@@ -122,6 +154,7 @@ struct loop *loop_new(const struct loop_hooks *hooks)
 	loop->hooks = *hooks;
 	if (uv_loop_init(&loop->uv) != 0)
 		abort(); /* no epoll descriptor at start: the machine is out */
+	start_threads(loop);
 	uv_prepare_init(&loop->uv, &loop->prepare);
 	uv_check_init(&loop->uv, &loop->check);
 	uv_timer_init(&loop->uv, &loop->deadline);

@@ -69,6 +69,19 @@ class Restart(DaemonBench):
             self.assertEqual(reeved.ended(), 0)
             self.assertLess(time.monotonic() - began, 4)
 
+    def test_signals_all_through_the_exit(self):
+        """An impatient stop, again and again from the first to the last moment: it ends with 0, not by a signal."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) * 8:
+            reeved = self.reeve(LOGIN_RATE % "5/1h")
+            self.spend(reeved, 1)           # so that the store has something to write, on a thread of its own
+            reeved.child.signal(signal.SIGTERM)
+            signals = 0
+            while reeved.child.running():
+                for _ in range(50):
+                    reeved.child.signal(number)
+                    signals += 1
+            self.assertEqual(reeved.ended(), 0, "after %d signals %d" % (signals, number))
+
     def test_a_crash_loses_at_most_the_last_second(self):
         """Counting goes on all the time; then SIGKILL. All that is older than a second (and a commit) is still there."""
         limit = 2000

@@ -251,3 +251,30 @@ Test(loop, freeing_waits_for_work)
 	loop_free(&seen.loop);
 	cr_assert(job.worked == 2 && job.done == 2);
 }
+
+static void note_mask(void *arg)
+{
+	sigset_t mask;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	*(bool *)arg = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGHUP);
+}
+
+static void nothing_more(void *arg)
+{
+	(void)arg;
+}
+
+/* Else one that the loop's thread has blocked would end the process there. */
+Test(loop, workers_take_no_signals)
+{
+	struct worker *worker = loop_worker(seen.loop);
+	bool blocked = false;
+	sigset_t mask;
+
+	worker->run(worker, note_mask, nothing_more, &blocked);
+	worker->wait(worker);
+	cr_assert(blocked);
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	cr_assert_not(sigismember(&mask, SIGTERM), "and the loop's thread does");
+}
