@@ -38,6 +38,8 @@ struct store_charge {
 	/* CHARGE_OVER: until it would fit (soft: would have fitted); UINT64_MAX: never. */
 	uint64_t retry_ms;
 	bool warn; /* warn_at was reached now, for the first time in this window */
+	/* Of a dry request: until the next part is free again, and how much; 0: nothing is used. */
+	uint64_t free_ms, free_amount;
 };
 
 #endif

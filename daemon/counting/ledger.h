@@ -56,6 +56,7 @@ struct ledger_request {
 	uint64_t service;
 	uint64_t recipient; /* 0: the whole message; then the transaction counts as settled */
 	unsigned asked;
+	bool dry; /* results as they would be, and free_ms; nothing changes */
 };
 
 /* Fills the results of the `count` (at most STORE_MAX_CHARGES) charges. Returns the first
@@ -71,6 +72,7 @@ struct ledger_settlement {
 	uint64_t recipient; /* where recipient_count is 1 and it is known which: its hash; else 0 */
 	uint64_t size_bytes;
 	bool end_of_message;
+	bool dry; /* results as they would be, `refunded` but; nothing changes */
 	/* results */
 	bool unknown, refused;
 	uint32_t refused_slot;          /* the first refusing counter; valid until the next call */

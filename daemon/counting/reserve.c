@@ -329,6 +329,37 @@ static void charge_all(struct ledger *ledger, const struct ledger_request *reque
 	}
 }
 
+/* What charge_all() would have said. */
+static void pretend(struct ledger *ledger, struct store_charge *charges, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct store_charge *charge = &charges[i];
+		struct ledger_item *item = &ledger->items[i];
+
+		if (item->already)
+			continue;
+		charge->outcome = item->over ? CHARGE_OVER : CHARGE_GRANTED;
+		if (item->same_as != TABLE_NONE)
+			item->used = ledger->items[item->same_as].used;
+		else
+			item->used = charge->cost > UINT64_MAX - item->used
+					     ? UINT64_MAX
+					     : item->used + charge->cost;
+		charge->used = item->used;
+	}
+}
+
+static int reserve_dry(struct ledger *ledger, struct store_charge *charges, unsigned count,
+	int refused, uint64_t wall_ms)
+{
+	for (unsigned i = 0; i < count; i++)
+		charges[i].free_ms = window_next_ms(load_item(ledger, &charges[i], i, wall_ms),
+			wall_ms, &charges[i].free_amount);
+	if (refused < 0)
+		pretend(ledger, charges, count);
+	return refused;
+}
+
 int ledger_reserve(struct ledger *ledger, const struct ledger_request *request,
 	struct store_charge *charges, unsigned count, struct clock_now now)
 {
@@ -341,6 +372,8 @@ int ledger_reserve(struct ledger *ledger, const struct ledger_request *request,
 		if (refused < 0 && charges[i].outcome == CHARGE_OVER)
 			refused = (int)i;
 	}
+	if (request->dry)
+		return reserve_dry(ledger, charges, count, refused, now.wall_ms);
 	if (txn)
 		txn_touch(ledger->txns, txn, (int64_t)now.mono_ms);
 	if (refused >= 0)

@@ -81,11 +81,14 @@ static bool check_raises(struct ledger *ledger, struct txn *txn,
 	settlement->refused = false;
 	settlement->retry_ms = 0;
 	for (unsigned i = 0; i < txn->groups; i++) {
-		const struct txn_group *group = &txn_groups(txn)[i];
+		struct txn_group *group = &txn_groups(txn)[i];
+		uint64_t reserved = group->reserved;
 		uint64_t target = target_of(txn, i, settlement);
 		uint64_t more = target > group->net ? target - group->net : 0;
 		uint64_t wait_ms;
 
+		if (settlement->dry)
+			group->reserved = reserved;
 		ledger->amounts[i] = target;
 		if (raise_fits(ledger, group, more, &window, wall_ms))
 			continue;
@@ -155,10 +158,15 @@ void ledger_settle(
 {
 	struct txn *txn = txn_find(ledger->txns, settlement->transaction);
 
-	services_settled(&ledger->services, settlement->service, now.wall_ms);
 	settlement->refused = false;
 	settlement->refunded = 0;
 	settlement->unknown = !txn || txn->groups == 0;
+	if (settlement->dry) {
+		if (!settlement->unknown)
+			(void)check_raises(ledger, txn, settlement, now.wall_ms);
+		return;
+	}
+	services_settled(&ledger->services, settlement->service, now.wall_ms);
 	if (!txn)
 		return;
 	txn->ended = txn->ended || settlement->end_of_message;

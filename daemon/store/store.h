@@ -20,6 +20,7 @@
 #include "common/ip.h"
 #include "common/waiter.h"
 #include "daemon/counting/charge.h"
+#include "daemon/counting/overrides.h"
 
 enum store_op_state { STORE_OP_IDLE, STORE_OP_PENDING, STORE_OP_DONE };
 
@@ -42,6 +43,9 @@ struct store_reserve {
 	uint64_t recipient;
 	/* Distinct recipients of the transaction so far, this one included, free ones too. */
 	unsigned asked;
+	/* Results as they would be, and free_ms of the charges; nothing is charged, remembered or
+	 * warned of, and no transaction lives longer for it. */
+	bool dry;
 	struct store_charge *charges;
 	unsigned count;
 	/* results */
@@ -60,6 +64,7 @@ struct store_settle {
 	uint64_t recipient;
 	uint64_t size_bytes; /* END-OF-MESSAGE: the real size */
 	bool end_of_message;
+	bool dry; /* results as they would be, `refunded` but; nothing is changed or learned */
 	/* results */
 	bool unknown; /* no such transaction, or it charged nothing: reserve with the whole count */
 	bool refused; /* a raise did not fit: the whole transaction was refunded */
@@ -104,6 +109,9 @@ struct store_ops;
 
 struct store {
 	const struct store_ops *ops;
+	/* The live limits that hold now, those that other nodes set included. The backend's; NULL:
+	 * none. */
+	const struct overrides *overrides;
 };
 
 struct store_ops {
@@ -125,6 +133,13 @@ struct store_ops {
 	void (*ban_remove)(struct store *, const struct cidr *, struct clock_now);
 	/* All bans that are kept, once at start; expired ones included (their `times` counts). */
 	void (*bans_each)(struct store *, void (*each)(void *arg, const struct ban *), void *arg);
+
+	/* A live limit holds on this node when the call returns; it is kept, and brought to other
+	 * nodes, as soon as the backend can. false: there are too many. */
+	bool (*override_put)(struct store *, const struct override *, struct clock_now);
+	/* false: there was none. */
+	bool (*override_remove)(
+		struct store *, struct slice rule, struct slice subject, struct clock_now);
 
 	/* About once a second: ages transactions and hands what changed to the worker. */
 	void (*tick)(struct store *, struct clock_now);
@@ -151,6 +166,14 @@ static inline void store_settle(struct store *store, struct store_settle *op, st
 static inline void store_usage(struct store *store, struct store_usage *op, struct clock_now now)
 {
 	store->ops->usage(store, op, now);
+}
+
+/* Those that are over may still be among them. */
+static inline void store_overrides_each(const struct store *store,
+	void (*each)(void *arg, const struct override *override), void *arg)
+{
+	if (store->overrides)
+		overrides_each(store->overrides, each, arg);
 }
 
 static inline void store_forget(struct store *store, struct store_op *op)

@@ -122,6 +122,7 @@ int contract_reserve_all(struct contract *contract, uint64_t transaction, uint64
 		.service = CONTRACT_SERVICE,
 		.recipient = recipient,
 		.asked = asked,
+		.dry = contract->dry,
 		.charges = charges,
 		.count = count};
 
@@ -145,7 +146,8 @@ struct store_settle contract_settle(struct contract *contract, uint64_t transact
 		.service = CONTRACT_SERVICE,
 		.recipient_count = recipients,
 		.size_bytes = size_bytes,
-		.end_of_message = end_of_message};
+		.end_of_message = end_of_message,
+		.dry = contract->dry};
 
 	store_settle(contract->store, &op, contract->now);
 	wait_for(contract, &op.op, &asker);

@@ -37,6 +37,7 @@ struct contract {
 	struct contract_setup setup;
 	struct store *store;
 	struct clock_now now;
+	bool dry; /* reserving and settling only look */
 };
 
 /* An empty store, the case, and all of it taken away. */
@@ -90,7 +91,13 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge);
 	CASE(usage_reset_and_list)                     \
 	CASE(many_subjects)                            \
 	CASE(hostile_subjects)                         \
-	CASE(bans_are_put_replaced_and_removed)
+	CASE(bans_are_put_replaced_and_removed)        \
+	CASE(a_dry_charge_changes_nothing)             \
+	CASE(a_dry_refusal_changes_nothing)            \
+	CASE(a_dry_charge_says_what_is_free_when)      \
+	CASE(a_dry_settlement_changes_nothing)         \
+	CASE(overrides_are_put_replaced_and_removed)   \
+	CASE(overrides_end)
 
 /* For those that survive their process. */
 #define CONTRACT_DURABLE_CASES(CASE)             \
@@ -100,6 +107,8 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge);
 	CASE(bans_survive_a_restart)             \
 	CASE(all_survives_kill)                  \
 	CASE(bans_survive_kill_at_once)          \
+	CASE(overrides_survive_a_restart)        \
+	CASE(overrides_survive_kill_at_once)     \
 	CASE(settles_after_kill)
 
 #define CONTRACT_DECLARE(name) void contract_##name(struct contract *contract);

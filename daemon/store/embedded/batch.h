@@ -11,7 +11,14 @@
 #include "common/buf.h"
 
 /* The databases, in the order in which they are read at start: transactions refer to counters. */
-enum batch_db { BATCH_META, BATCH_COUNTERS, BATCH_TRANSACTIONS, BATCH_BANS, BATCH_DBS };
+enum batch_db {
+	BATCH_META,
+	BATCH_COUNTERS,
+	BATCH_TRANSACTIONS,
+	BATCH_BANS,
+	BATCH_OVERRIDES,
+	BATCH_DBS
+};
 
 struct batch {
 	struct buf bytes;

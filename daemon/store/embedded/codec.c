@@ -361,6 +361,64 @@ bool codec_get_ban(struct slice value, struct ban *ret)
 	return true;
 }
 
+/* ---- live limits ---- */
+
+void codec_put_override(struct buf *out, const struct override *override)
+{
+	put_u8(out, VERSION);
+	put_u8(out, override->rate_count);
+	for (unsigned i = 0; i < override->rate_count; i++) {
+		put_u64(out, override->rates[i].limit);
+		put_u64(out, override->rates[i].window_ms);
+	}
+	put_u64(out, override->since_wall_ms);
+	put_u64(out, override->until_wall_ms);
+	put_text(out, slice_of(override->rule));
+	put_text(out, slice_of(override->subject));
+	put_text(out, slice_of(override->by));
+}
+
+/* Any bytes but NUL. */
+static void get_plain(struct reader *in, char *memory, size_t bytes)
+{
+	struct slice text = get_text(in);
+
+	if (text.len == 0 || text.len >= bytes || memchr(text.data, '\0', text.len)) {
+		in->bad = true;
+		return;
+	}
+	memcpy(memory, text.data, text.len);
+	memory[text.len] = '\0';
+}
+
+bool codec_get_override(struct slice value, struct override *ret)
+{
+	struct reader in = {.rest = value};
+	struct override override;
+
+	memset(&override, 0, sizeof(override));
+	if (!is_version(&in))
+		return false;
+	override.rate_count = (unsigned)get_number(&in, 1);
+	if (in.bad || override.rate_count > OVERRIDE_RATES)
+		return false;
+	for (unsigned i = 0; i < override.rate_count; i++) {
+		override.rates[i].limit = get_number(&in, 8);
+		override.rates[i].window_ms = get_number(&in, 8);
+		if (override.rates[i].window_ms == 0)
+			in.bad = true;
+	}
+	override.since_wall_ms = get_number(&in, 8);
+	override.until_wall_ms = get_number(&in, 8);
+	get_plain(&in, override.rule, sizeof(override.rule));
+	get_plain(&in, override.subject, sizeof(override.subject));
+	get_printable(&in, override.by, sizeof(override.by));
+	if (!is_over(&in))
+		return false;
+	*ret = override;
+	return true;
+}
+
 /* ---- meta ---- */
 
 void codec_put_services(struct buf *out, const struct services *services)

@@ -25,6 +25,10 @@ bool codec_get_transaction(struct slice value, struct txn_table *table, uint32_t
 void codec_put_ban(struct buf *out, const struct ban *ban);
 bool codec_get_ban(struct slice value, struct ban *ret) __attribute__((warn_unused_result));
 
+void codec_put_override(struct buf *out, const struct override *override);
+bool codec_get_override(struct slice value, struct override *ret)
+	__attribute__((warn_unused_result));
+
 void codec_put_services(struct buf *out, const struct services *services);
 bool codec_get_services(struct slice value, struct services *ret)
 	__attribute__((warn_unused_result));

@@ -20,7 +20,8 @@
 #define FILE_MODE 0640
 #define FOREIGN (-1) /* beside LMDB's own codes, which are far below */
 
-static const char *const db_names[BATCH_DBS] = {"meta", "counters", "transactions", "bans"};
+static const char *const db_names[BATCH_DBS] = {
+	"meta", "counters", "transactions", "bans", "overrides"};
 
 struct disk {
 	char *folder;

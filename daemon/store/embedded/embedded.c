@@ -24,6 +24,7 @@ struct embedded {
 	struct store store;
 	struct ledger *ledger;
 	struct banlist *bans;
+	struct overrides *overrides;
 	struct hash_key key;
 	struct disk *disk; /* NULL: memory only */
 	struct worker *worker;
@@ -43,6 +44,11 @@ struct embedded {
 static struct embedded *of(struct store *store)
 {
 	return (struct embedded *)(void *)store;
+}
+
+static struct snapshot_tables tables_of(const struct embedded *embedded)
+{
+	return (struct snapshot_tables){embedded->ledger, embedded->bans, embedded->overrides};
 }
 
 /* ---- the disk ---- */
@@ -79,11 +85,12 @@ static void note_written(struct embedded *embedded)
 static void note_failed(struct embedded *embedded)
 {
 	struct embedded_health *health = &embedded->health;
+	struct snapshot_tables tables = tables_of(embedded);
 
 	health->commit_failures++;
 	health->disk_failing = true;
 	snprintf(health->last_error, sizeof(health->last_error), "%.127s", embedded->why);
-	snapshot_undo(&embedded->batch, embedded->ledger, embedded->bans);
+	snapshot_undo(&embedded->batch, &tables);
 	embedded->retry_ms = embedded->retry_ms ? embedded->retry_ms * 2 : RETRY_FIRST_MS;
 	if (embedded->retry_ms > EMBEDDED_RETRY_MS)
 		embedded->retry_ms = EMBEDDED_RETRY_MS;
@@ -100,10 +107,17 @@ static void batch_over(struct embedded *embedded)
 	batch_reset(&embedded->batch);
 }
 
-static void start_batch(struct embedded *embedded, bool bans_only);
+static void start_batch(struct embedded *embedded, bool urgent_only);
 
-/* Back on the loop. Bans that came meanwhile, and what had no room, do not wait for the next
- * tick. */
+static bool has_urgent(const struct embedded *embedded)
+{
+	struct snapshot_tables tables = tables_of(embedded);
+
+	return snapshot_is_urgent(&tables);
+}
+
+/* Back on the loop. Bans and live limits that came meanwhile, and what had no room, do not wait
+ * for the next tick. */
 static void batch_done(void *arg)
 {
 	struct embedded *embedded = arg;
@@ -111,22 +125,22 @@ static void batch_done(void *arg)
 	batch_over(embedded);
 	if (embedded->health.disk_failing)
 		return;
-	if (embedded->more || banlist_is_dirty(embedded->bans))
+	if (embedded->more || has_urgent(embedded))
 		start_batch(embedded, !embedded->more);
 }
 
-static bool take_batch(struct embedded *embedded, bool bans_only)
+static bool take_batch(struct embedded *embedded, bool urgent_only)
 {
-	bool more = snapshot_take(
-		&embedded->batch, embedded->ledger, embedded->bans, bans_only, embedded->now);
+	struct snapshot_tables tables = tables_of(embedded);
+	bool more = snapshot_take(&embedded->batch, &tables, urgent_only, embedded->now);
 
-	embedded->more = bans_only ? embedded->more : more;
+	embedded->more = urgent_only ? embedded->more : more;
 	return embedded->batch.records > 0;
 }
 
-static void start_batch(struct embedded *embedded, bool bans_only)
+static void start_batch(struct embedded *embedded, bool urgent_only)
 {
-	if (!take_batch(embedded, bans_only))
+	if (!take_batch(embedded, urgent_only))
 		return;
 	embedded->under_way = true;
 	if (embedded->worker) {
@@ -137,7 +151,7 @@ static void start_batch(struct embedded *embedded, bool bans_only)
 	do {
 		write_batch(embedded);
 		batch_over(embedded);
-	} while (embedded->written && (embedded->more || banlist_is_dirty(embedded->bans)) &&
+	} while (embedded->written && (embedded->more || has_urgent(embedded)) &&
 		 take_batch(embedded, !embedded->more));
 }
 
@@ -147,6 +161,7 @@ static void tick(struct store *store, struct clock_now now)
 
 	embedded->now = now;
 	ledger_sweep(embedded->ledger, now);
+	(void)overrides_expire(embedded->overrides, now.wall_ms);
 	if (!embedded->disk || embedded->under_way || now.mono_ms < embedded->next_commit_mono_ms)
 		return;
 	embedded->next_commit_mono_ms = now.mono_ms + COMMIT_EVERY_MS;
@@ -170,6 +185,7 @@ static void release(struct embedded *embedded)
 	disk_close(&embedded->disk);
 	ledger_free(&embedded->ledger);
 	banlist_free(&embedded->bans);
+	overrides_free(&embedded->overrides);
 	batch_release(&embedded->batch);
 	free(embedded);
 }
@@ -190,7 +206,8 @@ static void reserve(struct store *store, struct store_reserve *op, struct clock_
 	struct ledger_request request = {.transaction = op->transaction,
 		.service = op->service,
 		.recipient = op->recipient,
-		.asked = op->asked};
+		.asked = op->asked,
+		.dry = op->dry};
 	unsigned count = op->count < STORE_MAX_CHARGES ? op->count : STORE_MAX_CHARGES;
 
 	op->refused = ledger_reserve(of(store)->ledger, &request, op->charges, count, now);
@@ -221,7 +238,8 @@ static void settle(struct store *store, struct store_settle *op, struct clock_no
 		.asked = op->asked,
 		.recipient = op->recipient,
 		.size_bytes = op->size_bytes,
-		.end_of_message = op->end_of_message};
+		.end_of_message = op->end_of_message,
+		.dry = op->dry};
 
 	ledger_settle(ledger, &settlement, now);
 	op->unknown = settlement.unknown;
@@ -322,7 +340,7 @@ static void forget(struct store *store, struct store_op *op)
 
 /* ---- bans ---- */
 
-static void write_bans_soon(struct embedded *embedded, struct clock_now now)
+static void write_soon(struct embedded *embedded, struct clock_now now)
 {
 	embedded->now = now;
 	if (embedded->disk && !embedded->under_way && !embedded->health.disk_failing)
@@ -332,13 +350,13 @@ static void write_bans_soon(struct embedded *embedded, struct clock_now now)
 static void ban_put(struct store *store, const struct ban *ban, struct clock_now now)
 {
 	if (banlist_put(of(store)->bans, ban))
-		write_bans_soon(of(store), now);
+		write_soon(of(store), now);
 }
 
 static void ban_remove(struct store *store, const struct cidr *network, struct clock_now now)
 {
 	banlist_remove(of(store)->bans, network);
-	write_bans_soon(of(store), now);
+	write_soon(of(store), now);
 }
 
 static void bans_each(struct store *store, void (*each)(void *arg, const struct ban *), void *arg)
@@ -351,6 +369,25 @@ static void bans_each(struct store *store, void (*each)(void *arg, const struct 
 		if (ban)
 			each(arg, ban);
 	}
+}
+
+/* ---- live limits ---- */
+
+static bool override_put(struct store *store, const struct override *override, struct clock_now now)
+{
+	if (!overrides_put(of(store)->overrides, override))
+		return false;
+	write_soon(of(store), now);
+	return true;
+}
+
+static bool override_remove(
+	struct store *store, struct slice rule, struct slice subject, struct clock_now now)
+{
+	if (!overrides_remove(of(store)->overrides, rule, subject))
+		return false;
+	write_soon(of(store), now);
+	return true;
 }
 
 /* ---- opening ---- */
@@ -367,6 +404,8 @@ static const struct store_ops embedded_ops = {
 	.ban_put = ban_put,
 	.ban_remove = ban_remove,
 	.bans_each = bans_each,
+	.override_put = override_put,
+	.override_remove = override_remove,
 	.tick = tick,
 	.close = close_store,
 	.list = list,
@@ -398,19 +437,23 @@ static void make_tables(struct embedded *embedded, const struct embedded_options
 
 	embedded->ledger = ledger_new(&ledger_options);
 	embedded->bans = banlist_new(EMBEDDED_MAX_BANS, embedded->key);
+	embedded->overrides = overrides_new(OVERRIDES_MAX);
+	embedded->store.overrides = embedded->overrides;
 }
 
 static bool open_disk(struct embedded *embedded, const struct embedded_options *options,
 	struct clock_now now, char why[static DISK_WHY_BYTES])
 {
 	struct load_result loaded;
+	struct snapshot_tables tables;
 
 	embedded->disk = disk_open(options->folder, map_bytes_for(options), why);
 	if (!embedded->disk ||
 		!load_hash_key(embedded->disk, options->hash_key, &embedded->key, why))
 		return false;
 	make_tables(embedded, options);
-	if (!load_tables(embedded->disk, embedded->ledger, embedded->bans, now, &loaded, why))
+	tables = tables_of(embedded);
+	if (!load_tables(embedded->disk, &tables, now, &loaded, why))
 		return false;
 	embedded->health.loaded_counters = loaded.counters;
 	embedded->health.loaded_transactions = loaded.transactions;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "daemon/store/embedded/codec.h"
-#include "daemon/store/embedded/snapshot.h"
 
 /* ---- meta ---- */
 
@@ -70,6 +69,7 @@ bool load_hash_key(struct disk *disk, struct hash_key fallback, struct hash_key 
 struct load {
 	struct ledger *ledger;
 	struct banlist *bans;
+	struct overrides *overrides;
 	struct clock_now now;
 	struct load_result *result;
 	struct batch drops;
@@ -131,6 +131,17 @@ static void read_ban(void *arg, uint32_t key, struct slice value)
 		drop(load, BATCH_BANS, key);
 }
 
+static void read_override(void *arg, uint32_t key, struct slice value)
+{
+	struct load *load = arg;
+	struct override override;
+
+	if (!codec_get_override(value, &override) ||
+		override.until_wall_ms <= load->now.wall_ms ||
+		!overrides_restore(load->overrides, key, &override))
+		drop(load, BATCH_OVERRIDES, key);
+}
+
 static void read_services(void *arg, uint32_t key, struct slice value)
 {
 	struct load *load = arg;
@@ -151,13 +162,20 @@ static bool read_all(struct disk *disk, struct load *load, char why[static DISK_
 	if (!disk_read(disk, BATCH_BANS, read_ban, load, why))
 		return false;
 	banlist_restored(load->bans);
+	if (!disk_read(disk, BATCH_OVERRIDES, read_override, load, why))
+		return false;
+	overrides_restored(load->overrides);
 	return true;
 }
 
-bool load_tables(struct disk *disk, struct ledger *ledger, struct banlist *bans,
-	struct clock_now now, struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
+bool load_tables(struct disk *disk, const struct snapshot_tables *tables, struct clock_now now,
+	struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
 {
-	struct load load = {.ledger = ledger, .bans = bans, .now = now, .result = ret};
+	struct load load = {.ledger = tables->ledger,
+		.bans = tables->bans,
+		.overrides = tables->overrides,
+		.now = now,
+		.result = ret};
 	char ignored[DISK_WHY_BYTES];
 	bool read;
 

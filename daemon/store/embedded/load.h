@@ -6,9 +6,8 @@
 #ifndef REEVE_DAEMON_STORE_EMBEDDED_LOAD_H
 #define REEVE_DAEMON_STORE_EMBEDDED_LOAD_H
 
-#include "daemon/counting/ledger.h"
-#include "daemon/store/embedded/banlist.h"
 #include "daemon/store/embedded/disk.h"
+#include "daemon/store/embedded/snapshot.h"
 
 struct load_result {
 	uint64_t counters, transactions, dropped;
@@ -19,8 +18,8 @@ struct load_result {
 bool load_hash_key(struct disk *disk, struct hash_key fallback, struct hash_key *ret_key,
 	char ret_why[static DISK_WHY_BYTES]) __attribute__((warn_unused_result));
 /* All the rest, into empty tables. */
-bool load_tables(struct disk *disk, struct ledger *ledger, struct banlist *bans,
-	struct clock_now now, struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
+bool load_tables(struct disk *disk, const struct snapshot_tables *tables, struct clock_now now,
+	struct load_result *ret, char ret_why[static DISK_WHY_BYTES])
 	__attribute__((warn_unused_result));
 
 #endif

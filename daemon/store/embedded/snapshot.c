@@ -32,6 +32,25 @@ static bool take_bans(struct batch *batch, struct banlist *bans)
 	return banlist_is_dirty(bans);
 }
 
+static bool take_overrides(struct batch *batch, struct overrides *overrides)
+{
+	uint32_t slot = 0;
+
+	while (!is_full(batch) &&
+		(slot = overrides_next_dirty(overrides, slot)) != OVERRIDE_NONE) {
+		const struct override *override = overrides_at(overrides, slot);
+
+		if (override) {
+			codec_put_override(batch_begin(batch, BATCH_OVERRIDES, slot), override);
+			batch_end(batch);
+		} else {
+			batch_remove(batch, BATCH_OVERRIDES, slot);
+		}
+		slot++;
+	}
+	return overrides_is_dirty(overrides);
+}
+
 static void take_services(struct batch *batch, struct services *services)
 {
 	if (!services->changed)
@@ -95,20 +114,26 @@ static void take_counters(struct batch *batch, struct counter_table *counters)
 		take_counter(batch, counters, slot++);
 }
 
-bool snapshot_take(struct batch *batch, struct ledger *ledger, struct banlist *bans, bool bans_only,
+bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables, bool urgent_only,
 	struct clock_now now)
 {
-	bool more = take_bans(batch, bans);
+	bool more = take_bans(batch, tables->bans);
 
-	if (bans_only)
+	more = take_overrides(batch, tables->overrides) || more;
+	if (urgent_only)
 		return more;
-	take_services(batch, &ledger->services);
-	take_transactions(batch, ledger, now);
-	take_counters(batch, ledger->counters);
+	take_services(batch, &tables->ledger->services);
+	take_transactions(batch, tables->ledger, now);
+	take_counters(batch, tables->ledger->counters);
 	return is_full(batch);
 }
 
-void snapshot_undo(const struct batch *batch, struct ledger *ledger, struct banlist *bans)
+bool snapshot_is_urgent(const struct snapshot_tables *tables)
+{
+	return banlist_is_dirty(tables->bans) || overrides_is_dirty(tables->overrides);
+}
+
+void snapshot_undo(const struct batch *batch, const struct snapshot_tables *tables)
 {
 	struct batch_record record;
 	size_t at = 0;
@@ -116,16 +141,19 @@ void snapshot_undo(const struct batch *batch, struct ledger *ledger, struct banl
 	while (batch_next(batch, &at, &record)) {
 		switch (record.db) {
 		case BATCH_COUNTERS:
-			table_mark(ledger->counters, record.key);
+			table_mark(tables->ledger->counters, record.key);
 			break;
 		case BATCH_TRANSACTIONS:
-			txn_mark_slot(ledger->txns, record.key);
+			txn_mark_slot(tables->ledger->txns, record.key);
 			break;
 		case BATCH_BANS:
-			banlist_mark(bans, record.key);
+			banlist_mark(tables->bans, record.key);
+			break;
+		case BATCH_OVERRIDES:
+			overrides_mark(tables->overrides, record.key);
 			break;
 		case BATCH_META:
-			ledger->services.changed = true;
+			tables->ledger->services.changed = true;
 			break;
 		case BATCH_DBS:
 			break;

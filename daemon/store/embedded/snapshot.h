@@ -18,11 +18,21 @@
 #define META_HASH_KEY 2u
 #define META_SERVICES 3u
 
-/* Bans only, or all that changed: each transaction with the counters that it charged, then other
- * counters. Returns whether something is left. */
-bool snapshot_take(struct batch *batch, struct ledger *ledger, struct banlist *bans, bool bans_only,
+/* What there is to write. */
+struct snapshot_tables {
+	struct ledger *ledger;
+	struct banlist *bans;
+	struct overrides *overrides;
+};
+
+/* Only what a person or a rule did to bans and live limits (urgent), or all that changed: each
+ * transaction with the counters that it charged, then other counters. Returns whether something
+ * is left. */
+bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables, bool urgent_only,
 	struct clock_now now);
+/* Is there something urgent? */
+bool snapshot_is_urgent(const struct snapshot_tables *tables);
 /* The batch was lost: marks all of it again. */
-void snapshot_undo(const struct batch *batch, struct ledger *ledger, struct banlist *bans);
+void snapshot_undo(const struct batch *batch, const struct snapshot_tables *tables);
 
 #endif

@@ -238,6 +238,41 @@ Test(codec, a_ban_comes_back_and_damage_is_refused_or_harmless)
 	buf_release(&buf);
 }
 
+Test(codec, an_override_comes_back_and_damage_is_refused)
+{
+	struct override override = {.rule = "hourly",
+		.subject = "j\xc3\xb6rg@example.com",
+		.by = "uid 1000",
+		.rates = {{500, 3600000}, {2000, 86400000}},
+		.rate_count = 2,
+		.since_wall_ms = 1000,
+		.until_wall_ms = UINT64_MAX};
+	struct override again;
+	struct buf buf;
+
+	buf_init(&buf, 4096);
+	codec_put_override(&buf, &override);
+	cr_assert(codec_get_override(buf_slice(&buf), &again));
+	cr_assert(memcmp(&override, &again, sizeof(again)) == 0);
+	for (size_t len = 0; len < buf.len; len++)
+		cr_assert_not(codec_get_override(slice_first(buf_slice(&buf), len), &again));
+	buf_add_char(&buf, 'x');
+	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "too long");
+	buf.len--;
+	buf.data[1] = OVERRIDE_RATES + 1;
+	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "too many limits");
+	buf_reset(&buf);
+	override.rates[0].window_ms = 0;
+	codec_put_override(&buf, &override);
+	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "no window");
+	buf_reset(&buf);
+	override.rates[0].window_ms = 1;
+	override.subject[0] = '\0';
+	codec_put_override(&buf, &override);
+	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "no subject");
+	buf_release(&buf);
+}
+
 Test(codec, meta)
 {
 	struct services services, again;
