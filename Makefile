@@ -58,9 +58,9 @@ WITH_config := $(WITH_common) config
 WITH_mail := $(WITH_config) mail
 WITH_counting := $(WITH_mail) counting
 WITH_dns := $(WITH_counting) dns
-WITH_store := $(WITH_dns) store
+WITH_store := fake $(WITH_dns) store
 WITH_bans := $(WITH_store) bans
-WITH_engine := fake $(WITH_bans) engine rules
+WITH_engine := $(WITH_bans) engine rules
 WITH_rules := $(WITH_engine)
 WITH_loop := $(WITH_engine) loop
 WITH_server := $(WITH_loop) server
@@ -81,6 +81,8 @@ group = -Wl,--start-group $(1) -Wl,--end-group
 PKGS := libuv libcares yaml-0.1 lmdb libidn2
 ifneq ($(wildcard daemon/store/redis/*.c),)
 PKGS += hiredis
+# TLS to Redis, where hiredis has it (1.0 and later).
+REDIS_TLS = $(call once,REDIS_TLS,$(shell pkg-config --exists hiredis_ssl openssl 2>/dev/null && echo hiredis_ssl openssl))
 endif
 
 once = $(eval $(1) := $(2))$($(1))
@@ -93,8 +95,9 @@ try_lto = $(shell dir=$$(mktemp -d) && cd $$dir && echo 'int x(void) { return 0;
 	$(CC) -Werror $(1) -c x.c main.c 2>/dev/null && ar rcs x.a x.o 2>/dev/null && \
 	$(CC) -Werror $(1) main.o x.a 2>/dev/null && echo '$(1)'; rm -rf "$$dir")
 
-PKG_CFLAGS = $(call once,PKG_CFLAGS,$(call checked,$(call pkg,--cflags,$(PKGS))))
-PKG_LIBS = $(call once,PKG_LIBS,$(call checked,$(call pkg,--libs,$(PKGS))) -lunistring)
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(call checked,$(call pkg,--cflags,$(PKGS) $(REDIS_TLS))) \
+	$(if $(REDIS_TLS),-DREEVE_REDIS_TLS))
+PKG_LIBS = $(call once,PKG_LIBS,$(call checked,$(call pkg,--libs,$(PKGS) $(REDIS_TLS))) -lunistring)
 CRITERION_CFLAGS = $(call once,CRITERION_CFLAGS,$(call checked,$(call pkg,--cflags,criterion)))
 # At -O3 gcc warns of the null pointer that an assertion has just ruled out.
 TEST_CFLAGS = $(if $(filter release,$(PROFILE)),-O2) $(CRITERION_CFLAGS)

@@ -138,7 +138,6 @@ struct redis_link_health { /* for metrics and log lines */
 	uint64_t connections, attempts, calls, replies, overdue, errors[REDIS_ERROR_KINDS];
 	uint64_t writes; /* to the socket */
 	size_t out;      /* calls without a reply */
-	uint64_t last_round_trip_ms;
 };
 void redis_link_health(const struct redis_link *link, struct redis_link_health *ret);
 

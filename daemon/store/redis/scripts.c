@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The files of scripts/ become part of the program as they are; a script is a few of them, one after
- * the other. The makefile knows that this file depends on them. tests/integration/redis_server.py
- * reads the table below, too.
+ * The files of scripts/ become part of the program as they are; a script is a few of them, one
+ * after the other. The makefile knows that this file depends on them.
+ * tests/integration/redis_server.py reads the table below, too.
  *
- * Built with -DREEVE_TEST_NO_FENCE the scripts lack what protects them from commands of other times:
- * a build for tests only, which must see that their checker finds that out.
+ * Built with -DREEVE_TEST_NO_FENCE the scripts lack what protects them from commands of other
+ * times: a build for tests only, which must see that their checker finds that out.
  */
 #include "daemon/store/redis/scripts.h"
 
