@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Header and value, one after the other. The builder's bound is far above what a snapshot holds
- * (its maker stops at a few megabytes), so nothing is ever dropped.
+ * Header and value, one after the other.
  */
 #include "daemon/store/embedded/batch.h"
 
-#define LIMIT_BYTES ((size_t)1 << 30)
+#include "common/alloc.h"
+
+#define FIRST_BYTES ((size_t)64 << 10)
 #define KEEP_BYTES ((size_t)1 << 20)
 
 struct header {
@@ -16,28 +17,36 @@ struct header {
 
 void batch_init(struct batch *batch)
 {
-	buf_init(&batch->bytes, LIMIT_BYTES);
-	batch->records = 0;
-	batch->open = 0;
+	*batch = (struct batch){.bytes = NULL};
 }
 
 void batch_release(struct batch *batch)
 {
-	buf_release(&batch->bytes);
+	mem_free(&batch->bytes);
+	batch_init(batch);
 }
 
 /* One busy second must not keep its memory for ever. */
 void batch_reset(struct batch *batch)
 {
-	if (batch->bytes.len > KEEP_BYTES) {
+	if (batch->len > KEEP_BYTES)
 		batch_release(batch);
-		batch_init(batch);
-	}
-	buf_reset(&batch->bytes);
+	batch->len = 0;
 	batch->records = 0;
 }
 
-static void add_header(struct batch *batch, enum batch_db db, uint32_t key, bool remove)
+static void make_room(struct batch *batch, size_t bytes)
+{
+	size_t cap = batch->cap ? batch->cap : FIRST_BYTES;
+
+	while (cap - batch->len < bytes)
+		cap *= 2;
+	batch->bytes = mem_grow(batch->bytes, cap);
+	batch->cap = cap;
+}
+
+static char *begin(
+	struct batch *batch, enum batch_db db, uint32_t key, bool remove, size_t max_bytes)
 {
 	struct header header;
 
@@ -45,44 +54,45 @@ static void add_header(struct batch *batch, enum batch_db db, uint32_t key, bool
 	header.key = key;
 	header.db = (uint8_t)db;
 	header.remove = remove;
-	batch->open = batch->bytes.len;
-	buf_add(&batch->bytes, slice_make((const char *)&header, sizeof(header)));
+	if (batch->cap - batch->len < sizeof(header) + max_bytes)
+		make_room(batch, sizeof(header) + max_bytes);
+	memcpy(batch->bytes + batch->len, &header, sizeof(header));
+	batch->open = batch->len;
+	batch->len += sizeof(header);
 	batch->records++;
+	return batch->bytes + batch->len;
 }
 
-struct buf *batch_begin(struct batch *batch, enum batch_db db, uint32_t key)
+char *batch_begin(struct batch *batch, enum batch_db db, uint32_t key, size_t max_bytes)
 {
-	add_header(batch, db, key, false);
-	return &batch->bytes;
+	return begin(batch, db, key, false, max_bytes);
 }
 
-void batch_end(struct batch *batch)
+void batch_end(struct batch *batch, const char *end)
 {
-	char *start = batch->bytes.data + batch->open;
-	struct header header;
+	uint32_t len = (uint32_t)(end - (batch->bytes + batch->len));
 
-	memcpy(&header, start, sizeof(header));
-	header.len = (uint32_t)(batch->bytes.len - batch->open - sizeof(header));
-	memcpy(start, &header, sizeof(header));
+	memcpy(batch->bytes + batch->open + offsetof(struct header, len), &len, sizeof(len));
+	batch->len += len;
 }
 
 void batch_remove(struct batch *batch, enum batch_db db, uint32_t key)
 {
-	add_header(batch, db, key, true);
+	(void)begin(batch, db, key, true, 0);
 }
 
 bool batch_next(const struct batch *batch, size_t *at, struct batch_record *ret)
 {
 	struct header header;
 
-	if (*at >= batch->bytes.len)
+	if (*at >= batch->len)
 		return false;
-	memcpy(&header, batch->bytes.data + *at, sizeof(header));
+	memcpy(&header, batch->bytes + *at, sizeof(header));
 	*ret = (struct batch_record){
 		.db = (enum batch_db)header.db,
 		.key = header.key,
 		.remove = header.remove,
-		.value = slice_make(batch->bytes.data + *at + sizeof(header), header.len),
+		.value = slice_make(batch->bytes + *at + sizeof(header), header.len),
 	};
 	*at += sizeof(header) + header.len;
 	return true;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What one disk transaction writes: a flat list of records, made on the loop from the tables and
- * read on the worker, which therefore shares nothing with them.
+ * read on the worker, which therefore shares nothing with them. Records of one database whose
+ * numbers ascend are written at the least cost (see group.h); any order is right.
  */
 #ifndef REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
 #define REEVE_DAEMON_STORE_EMBEDDED_BATCH_H
 
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/slice.h"
 
 /* The databases, in the order in which they are read at start: transactions refer to counters. */
 enum batch_db {
@@ -21,7 +22,8 @@ enum batch_db {
 };
 
 struct batch {
-	struct buf bytes;
+	char *bytes;
+	size_t len, cap;
 	size_t records;
 	size_t open; /* where the record that is being made begins */
 };
@@ -37,9 +39,10 @@ void batch_init(struct batch *batch);
 void batch_release(struct batch *batch);
 void batch_reset(struct batch *batch);
 
-/* A record whose value is what was added to the returned builder until batch_end(). */
-struct buf *batch_begin(struct batch *batch, enum batch_db db, uint32_t key);
-void batch_end(struct batch *batch);
+/* A record: room for a value of up to `max_bytes`. batch_end() says where the value ends. */
+char *batch_begin(struct batch *batch, enum batch_db db, uint32_t key, size_t max_bytes)
+	__attribute__((returns_nonnull, warn_unused_result));
+void batch_end(struct batch *batch, const char *end);
 void batch_remove(struct batch *batch, enum batch_db db, uint32_t key);
 
 /* Steps through: `*at` begins as 0. false: that was all. */

@@ -8,43 +8,53 @@
 
 #include <endian.h>
 
-#define VERSION 1
+#define VERSION 1 /* of each record */
+#define FORMAT 2  /* 1: each record had a value of its own */
 
 struct reader {
 	struct slice rest;
 	bool bad;
 };
 
-static void put_u8(struct buf *out, uint64_t value)
+static inline char *put_u8(char *at, uint64_t value)
 {
-	buf_add_char(out, (char)(uint8_t)value);
+	*at = (char)(uint8_t)value;
+	return at + 1;
 }
 
-static void put_u16(struct buf *out, uint64_t value)
+static inline char *put_u16(char *at, uint64_t value)
 {
 	uint16_t word = htole16((uint16_t)value);
 
-	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+	memcpy(at, &word, sizeof(word));
+	return at + sizeof(word);
 }
 
-static void put_u32(struct buf *out, uint64_t value)
+static inline char *put_u32(char *at, uint64_t value)
 {
 	uint32_t word = htole32((uint32_t)value);
 
-	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+	memcpy(at, &word, sizeof(word));
+	return at + sizeof(word);
 }
 
-static void put_u64(struct buf *out, uint64_t value)
+static inline char *put_u64(char *at, uint64_t value)
 {
 	uint64_t word = htole64(value);
 
-	buf_add(out, slice_make((const char *)&word, sizeof(word)));
+	memcpy(at, &word, sizeof(word));
+	return at + sizeof(word);
 }
 
-static void put_text(struct buf *out, struct slice text)
+static inline char *put_bytes(char *at, const void *bytes, size_t len)
 {
-	put_u8(out, text.len);
-	buf_add(out, text);
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+static inline char *put_text(char *at, struct slice text)
+{
+	return put_bytes(put_u8(at, text.len), text.data, text.len);
 }
 
 static struct slice get_bytes(struct reader *in, size_t len)
@@ -96,20 +106,20 @@ static bool is_over(const struct reader *in)
 
 /* ---- counters ---- */
 
-void codec_put_counter(struct buf *out, const struct table_record *record)
+char *codec_put_counter(char *at, const struct table_record *record)
 {
-	put_u8(out, VERSION);
-	put_u8(out, record->key.what);
-	put_u8(out, record->has_warned);
-	put_u32(out, record->birth);
-	put_u32(out, record->warned);
-	put_u64(out, record->key.window_ms);
-	put_u64(out, record->newest);
-	put_u64(out, record->limit);
-	put_text(out, record->key.rule);
-	put_text(out, record->key.subject);
-	put_u16(out, record->packed_len);
-	buf_add(out, slice_make((const char *)record->packed, record->packed_len));
+	at = put_u8(at, VERSION);
+	at = put_u8(at, record->key.what);
+	at = put_u8(at, record->has_warned);
+	at = put_u32(at, record->birth);
+	at = put_u32(at, record->warned);
+	at = put_u64(at, record->key.window_ms);
+	at = put_u64(at, record->newest);
+	at = put_u64(at, record->limit);
+	at = put_text(at, record->key.rule);
+	at = put_text(at, record->key.subject);
+	at = put_u16(at, record->packed_len);
+	return put_bytes(at, record->packed, record->packed_len);
 }
 
 bool codec_get_counter(struct slice value, struct table_record *ret)
@@ -147,53 +157,70 @@ bool codec_get_counter(struct slice value, struct table_record *ret)
 
 /* ---- transactions ---- */
 
+#define TXN_BYTES (3 + 4 * 8 + 4 + 3 * 2)
 #define GROUP_BYTES (4 * 8 + 3 * 4 + 4)
 #define LAYER_BYTES (8 + 4 + 2)
 #define MEMBER_BYTES (8 + 2 + 1)
 
-static void put_group(struct buf *out, const struct txn_group *group)
+static char *put_group(char *at, const struct txn_group *group)
 {
-	put_u64(out, group->rule_id);
-	put_u64(out, group->limit);
-	put_u64(out, group->reserved);
-	put_u64(out, group->net);
-	put_u32(out, group->slot);
-	put_u32(out, group->birth);
-	put_u32(out, group->recipients);
-	put_u8(out, group->what);
-	put_u8(out, group->gate);
-	put_u8(out, group->one_subject);
-	put_u8(out, group->charged);
+	at = put_u64(at, group->rule_id);
+	at = put_u64(at, group->limit);
+	at = put_u64(at, group->reserved);
+	at = put_u64(at, group->net);
+	at = put_u32(at, group->slot);
+	at = put_u32(at, group->birth);
+	at = put_u32(at, group->recipients);
+	at = put_u8(at, group->what);
+	at = put_u8(at, group->gate);
+	at = put_u8(at, group->one_subject);
+	return put_u8(at, group->charged);
 }
 
-void codec_put_transaction(struct buf *out, struct txn *txn, struct clock_now now)
+static char *put_lists(char *at, struct txn *txn)
+{
+	const struct txn_group *groups = txn_groups(txn);
+	const struct txn_layer *layers = txn_layers(txn);
+	const struct txn_member *members = txn_members(txn);
+
+	for (unsigned i = 0; i < txn->groups; i++)
+		at = put_group(at, &groups[i]);
+	for (unsigned i = 0; i < txn->layers; i++) {
+		at = put_u64(at, layers[i].amount);
+		at = put_u32(at, layers[i].bucket);
+		at = put_u16(at, layers[i].group);
+	}
+	for (unsigned i = 0; i < txn->members; i++) {
+		at = put_u64(at, members[i].recipient);
+		at = put_u16(at, members[i].group);
+		at = put_u8(at, members[i].refunded);
+	}
+	return at;
+}
+
+size_t codec_transaction_bytes(const struct txn *txn)
+{
+	return TXN_BYTES + (size_t)txn->groups * GROUP_BYTES + (size_t)txn->layers * LAYER_BYTES +
+	       (size_t)txn->members * MEMBER_BYTES;
+}
+
+char *codec_put_transaction(char *at, struct txn *txn, struct clock_now now)
 {
 	int64_t age_ms = (int64_t)now.mono_ms - txn->used_ms;
 	uint64_t used_wall_ms = now.wall_ms - (age_ms > 0 ? (uint64_t)age_ms : 0);
 
-	put_u8(out, VERSION);
-	put_u8(out, txn->settled);
-	put_u8(out, txn->ended);
-	put_u64(out, txn->id.lo);
-	put_u64(out, txn->id.hi);
-	put_u64(out, txn->service);
-	put_u64(out, used_wall_ms);
-	put_u32(out, txn->asked);
-	put_u16(out, txn->groups);
-	put_u16(out, txn->layers);
-	put_u16(out, txn->members);
-	for (unsigned i = 0; i < txn->groups; i++)
-		put_group(out, &txn_groups(txn)[i]);
-	for (unsigned i = 0; i < txn->layers; i++) {
-		put_u64(out, txn_layers(txn)[i].amount);
-		put_u32(out, txn_layers(txn)[i].bucket);
-		put_u16(out, txn_layers(txn)[i].group);
-	}
-	for (unsigned i = 0; i < txn->members; i++) {
-		put_u64(out, txn_members(txn)[i].recipient);
-		put_u16(out, txn_members(txn)[i].group);
-		put_u8(out, txn_members(txn)[i].refunded);
-	}
+	at = put_u8(at, VERSION);
+	at = put_u8(at, txn->settled);
+	at = put_u8(at, txn->ended);
+	at = put_u64(at, txn->id.lo);
+	at = put_u64(at, txn->id.hi);
+	at = put_u64(at, txn->service);
+	at = put_u64(at, used_wall_ms);
+	at = put_u32(at, txn->asked);
+	at = put_u16(at, txn->groups);
+	at = put_u16(at, txn->layers);
+	at = put_u16(at, txn->members);
+	return put_lists(at, txn);
 }
 
 struct counts {
@@ -303,19 +330,18 @@ bool codec_get_transaction(
 
 /* ---- bans ---- */
 
-void codec_put_ban(struct buf *out, const struct ban *ban)
+char *codec_put_ban(char *at, const struct ban *ban)
 {
-	put_u8(out, VERSION);
-	put_u8(out, ban->manual);
-	put_u8(out, ban->network.bits);
-	buf_add(out,
-		slice_make((const char *)ban->network.ip.bytes, sizeof(ban->network.ip.bytes)));
-	put_u64(out, ban->since_wall_ms);
-	put_u64(out, ban->until_wall_ms);
-	put_u32(out, ban->times);
-	put_text(out, slice_make(ban->by, strnlen(ban->by, sizeof(ban->by) - 1)));
-	put_text(out, slice_make(ban->node, strnlen(ban->node, sizeof(ban->node) - 1)));
-	put_text(out, slice_make(ban->reason, strnlen(ban->reason, sizeof(ban->reason) - 1)));
+	at = put_u8(at, VERSION);
+	at = put_u8(at, ban->manual);
+	at = put_u8(at, ban->network.bits);
+	at = put_bytes(at, ban->network.ip.bytes, sizeof(ban->network.ip.bytes));
+	at = put_u64(at, ban->since_wall_ms);
+	at = put_u64(at, ban->until_wall_ms);
+	at = put_u32(at, ban->times);
+	at = put_text(at, slice_make(ban->by, strnlen(ban->by, sizeof(ban->by) - 1)));
+	at = put_text(at, slice_make(ban->node, strnlen(ban->node, sizeof(ban->node) - 1)));
+	return put_text(at, slice_make(ban->reason, strnlen(ban->reason, sizeof(ban->reason) - 1)));
 }
 
 static void get_printable(struct reader *in, char *memory, size_t bytes)
@@ -363,19 +389,19 @@ bool codec_get_ban(struct slice value, struct ban *ret)
 
 /* ---- live limits ---- */
 
-void codec_put_override(struct buf *out, const struct override *override)
+char *codec_put_override(char *at, const struct override *override)
 {
-	put_u8(out, VERSION);
-	put_u8(out, override->rate_count);
+	at = put_u8(at, VERSION);
+	at = put_u8(at, override->rate_count);
 	for (unsigned i = 0; i < override->rate_count; i++) {
-		put_u64(out, override->rates[i].limit);
-		put_u64(out, override->rates[i].window_ms);
+		at = put_u64(at, override->rates[i].limit);
+		at = put_u64(at, override->rates[i].window_ms);
 	}
-	put_u64(out, override->since_wall_ms);
-	put_u64(out, override->until_wall_ms);
-	put_text(out, slice_of(override->rule));
-	put_text(out, slice_of(override->subject));
-	put_text(out, slice_of(override->by));
+	at = put_u64(at, override->since_wall_ms);
+	at = put_u64(at, override->until_wall_ms);
+	at = put_text(at, slice_of(override->rule));
+	at = put_text(at, slice_of(override->subject));
+	return put_text(at, slice_of(override->by));
 }
 
 /* Any bytes but NUL. */
@@ -421,14 +447,15 @@ bool codec_get_override(struct slice value, struct override *ret)
 
 /* ---- meta ---- */
 
-void codec_put_services(struct buf *out, const struct services *services)
+char *codec_put_services(char *at, const struct services *services)
 {
-	put_u8(out, VERSION);
-	put_u8(out, services->count);
+	at = put_u8(at, VERSION);
+	at = put_u8(at, services->count);
 	for (uint32_t i = 0; i < services->count; i++) {
-		put_u64(out, services->items[i].name);
-		put_u64(out, services->items[i].settled_wall_ms);
+		at = put_u64(at, services->items[i].name);
+		at = put_u64(at, services->items[i].settled_wall_ms);
 	}
+	return at;
 }
 
 bool codec_get_services(struct slice value, struct services *ret)
@@ -449,11 +476,11 @@ bool codec_get_services(struct slice value, struct services *ret)
 	return true;
 }
 
-void codec_put_hash_key(struct buf *out, struct hash_key key)
+char *codec_put_hash_key(char *at, struct hash_key key)
 {
-	put_u8(out, VERSION);
-	put_u64(out, key.k0);
-	put_u64(out, key.k1);
+	at = put_u8(at, VERSION);
+	at = put_u64(at, key.k0);
+	return put_u64(at, key.k1);
 }
 
 bool codec_get_hash_key(struct slice value, struct hash_key *ret)
@@ -471,15 +498,14 @@ bool codec_get_hash_key(struct slice value, struct hash_key *ret)
 	return true;
 }
 
-void codec_put_format(struct buf *out)
+char *codec_put_format(char *at)
 {
-	buf_add(out, SLICE("reeve"));
-	put_u8(out, VERSION);
+	return put_u8(put_bytes(at, "reeve", 5), FORMAT);
 }
 
 bool codec_is_format(struct slice value)
 {
 	struct reader in = {.rest = value};
 
-	return slice_is(get_bytes(&in, 5), "reeve") && is_version(&in) && is_over(&in);
+	return slice_is(get_bytes(&in, 5), "reeve") && get_number(&in, 1) == FORMAT && is_over(&in);
 }

@@ -15,10 +15,13 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/buf.h"
+#include "daemon/store/embedded/group.h"
 
 #define FOLDER_MODE 0750
 #define FILE_MODE 0640
-#define FOREIGN (-1) /* beside LMDB's own codes, which are far below */
+#define MAX_VALUE_BYTES ((size_t)64 << 20) /* far above a group of the longest transactions */
+#define FOREIGN (-1)                       /* beside LMDB's own codes, which are far below */
 
 static const char *const db_names[BATCH_DBS] = {
 	"meta", "counters", "transactions", "bans", "overrides"};
@@ -29,6 +32,7 @@ struct disk {
 	int lock;     /* descriptor of reeve.lock */
 	MDB_env *env; /* NULL: closed after a fatal error */
 	MDB_dbi dbs[BATCH_DBS];
+	struct buf value; /* the group that is being written */
 };
 
 static bool failed(
@@ -187,6 +191,7 @@ struct disk *disk_open(struct slice folder, size_t map_bytes, char ret_why[stati
 	disk->folder = mem_dup(folder);
 	disk->map_bytes = (map_bytes + page - 1) / page * page;
 	disk->lock = -1;
+	buf_init(&disk->value, MAX_VALUE_BYTES);
 	if (make_folder(disk, ret_why) && take_lock(disk, ret_why)) {
 		rc = open_env(disk);
 		if (rc == 0)
@@ -207,6 +212,7 @@ void disk_close(struct disk **disk)
 		mdb_env_close(old->env);
 	if (old->lock >= 0)
 		close(old->lock);
+	buf_release(&old->value);
 	mem_free(&old->folder);
 	mem_free(disk);
 }
@@ -218,18 +224,43 @@ const char *disk_folder(const struct disk *disk)
 
 /* ---- reading ---- */
 
-static int read_all(
-	MDB_cursor *cursor, void (*each)(void *arg, uint32_t key, struct slice value), void *arg)
+struct reading {
+	void (*each)(void *arg, uint32_t key, struct slice value);
+	void *arg;
+	unsigned size; /* of groups */
+};
+
+/* A damaged group is handed out as one record that is void. */
+static void read_group(const struct reading *reading, uint32_t number, struct slice value)
+{
+	struct slice records[GROUP_MAX];
+	uint32_t first = number * reading->size;
+
+	if (!group_read(value, reading->size, records)) {
+		reading->each(reading->arg, first, SLICE_EMPTY);
+		return;
+	}
+	for (unsigned i = 0; i < reading->size; i++)
+		if (records[i].len)
+			reading->each(reading->arg, first + i, records[i]);
+}
+
+static int read_all(MDB_cursor *cursor, const struct reading *reading)
 {
 	MDB_val key, value;
 	uint32_t number;
 	int rc;
 
 	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		struct slice bytes = slice_make(value.mv_data, value.mv_size);
+
 		if (key.mv_size != sizeof(number))
 			continue;
 		memcpy(&number, key.mv_data, sizeof(number));
-		each(arg, number, slice_make(value.mv_data, value.mv_size));
+		if (reading->size == 1)
+			reading->each(reading->arg, number, bytes);
+		else if (number <= UINT32_MAX / reading->size)
+			read_group(reading, number, bytes);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -240,12 +271,13 @@ bool disk_read(struct disk *disk, enum batch_db db,
 {
 	MDB_txn *txn = NULL;
 	MDB_cursor *cursor = NULL;
+	struct reading reading = {each, arg, group_size(db)};
 	int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc == 0)
 		rc = mdb_cursor_open(txn, disk->dbs[db], &cursor);
 	if (rc == 0)
-		rc = read_all(cursor, each, arg);
+		rc = read_all(cursor, &reading);
 	if (cursor)
 		mdb_cursor_close(cursor);
 	if (txn)
@@ -262,30 +294,93 @@ void disk_unload(struct disk *disk)
 
 /* ---- writing ---- */
 
-static int write_records(const struct disk *disk, MDB_txn *txn, const struct batch *batch)
+/* A batch as it is written, record by record; the one that comes next is read already. */
+struct writing {
+	struct disk *disk;
+	const struct batch *batch;
+	size_t at;
+	struct batch_record next;
+	bool has_next;
+	MDB_cursor *cursors[BATCH_DBS]; /* LMDB frees them with the transaction */
+};
+
+static void step(struct writing *writing)
 {
-	struct batch_record record;
-	size_t at = 0;
+	writing->has_next = batch_next(writing->batch, &writing->at, &writing->next);
+}
 
-	while (batch_next(batch, &at, &record)) {
-		MDB_val key = {sizeof(record.key), &record.key};
-		MDB_val value = {record.value.len, NULL};
-		void *room;
-		int rc;
+/* The value of a key, or of none: MDB_NOTFOUND. */
+static int find(MDB_cursor *cursor, uint32_t *number, MDB_val *ret_value)
+{
+	MDB_val key = {sizeof(*number), number};
 
-		if (record.remove) {
-			rc = mdb_del(txn, disk->dbs[record.db], &key, NULL);
-			rc = rc == MDB_NOTFOUND ? 0 : rc;
-		} else {
-			rc = mdb_put(txn, disk->dbs[record.db], &key, &value, MDB_RESERVE);
-			room = value.mv_data;
-			if (rc == 0 && record.value.len)
-				memcpy(room, record.value.data, record.value.len);
-		}
-		if (rc != 0)
-			return rc;
+	return mdb_cursor_get(cursor, &key, ret_value, MDB_SET);
+}
+
+/* Where find() has been: puts `bytes` there, or deletes what is there if they are empty. */
+static int replace(MDB_cursor *cursor, uint32_t *number, struct slice bytes, bool found)
+{
+	MDB_val key = {sizeof(*number), number};
+	MDB_val value = {bytes.len, NULL};
+	int rc;
+
+	if (bytes.len == 0)
+		return found ? mdb_cursor_del(cursor, 0) : 0;
+	rc = mdb_cursor_put(cursor, &key, &value, MDB_RESERVE | (found ? MDB_CURRENT : 0));
+	if (rc == 0)
+		memcpy(value.mv_data, bytes.data, bytes.len);
+	return rc;
+}
+
+/* All changes of one group that follow each other, and what else is in it. */
+static void gather(struct writing *writing, struct slice old, unsigned size)
+{
+	enum batch_db db = writing->next.db;
+	uint32_t group = writing->next.key / size;
+	struct slice records[GROUP_MAX];
+
+	(void)!group_read(old, size, records); /* damaged: nothing is left of it */
+	do {
+		records[writing->next.key % size] =
+			writing->next.remove ? SLICE_EMPTY : writing->next.value;
+		step(writing);
+	} while (writing->has_next && writing->next.db == db && writing->next.key / size == group);
+	buf_reset(&writing->disk->value);
+	group_write(&writing->disk->value, size, records);
+}
+
+static int write_next(struct writing *writing)
+{
+	unsigned size = group_size(writing->next.db);
+	MDB_cursor *cursor = writing->cursors[writing->next.db];
+	uint32_t number = writing->next.key / size;
+	MDB_val old = {0, NULL};
+	int rc = find(cursor, &number, &old);
+	bool found = rc == 0;
+
+	if (!found && rc != MDB_NOTFOUND)
+		return rc;
+	if (size > 1) {
+		gather(writing, slice_make(old.mv_data, old.mv_size), size);
+		return replace(cursor, &number, buf_slice(&writing->disk->value), found);
 	}
-	return 0;
+	rc = replace(
+		cursor, &number, writing->next.remove ? SLICE_EMPTY : writing->next.value, found);
+	step(writing);
+	return rc;
+}
+
+static int write_records(struct disk *disk, MDB_txn *txn, const struct batch *batch)
+{
+	struct writing writing = {.disk = disk, .batch = batch};
+	int rc = 0;
+
+	for (int db = 0; rc == 0 && db < BATCH_DBS; db++)
+		rc = mdb_cursor_open(txn, disk->dbs[db], &writing.cursors[db]);
+	step(&writing);
+	while (rc == 0 && writing.has_next)
+		rc = write_next(&writing);
+	return rc;
 }
 
 bool disk_write(struct disk *disk, const struct batch *batch, char ret_why[static DISK_WHY_BYTES])

@@ -132,7 +132,10 @@ static void batch_done(void *arg)
 static bool take_batch(struct embedded *embedded, bool urgent_only)
 {
 	struct snapshot_tables tables = tables_of(embedded);
-	bool more = snapshot_take(&embedded->batch, &tables, urgent_only, embedded->now);
+	enum snapshot_part part = urgent_only      ? SNAPSHOT_URGENT
+				  : embedded->more ? SNAPSHOT_REST
+						   : SNAPSHOT_ALL;
+	bool more = snapshot_take(&embedded->batch, &tables, part, embedded->now);
 
 	embedded->more = urgent_only ? embedded->more : more;
 	return embedded->batch.records > 0;
@@ -411,8 +414,8 @@ static const struct store_ops embedded_ops = {
 	.list = list,
 };
 
-/* Records are around 100 bytes; pages that a transaction leaves are used again. Twice that, and
- * room to move. */
+/* A counter takes around 130 bytes and a transaction 250, the room that pages leave included;
+ * pages that a write leaves are used again. Twice that, and room to move. */
 static size_t map_bytes_for(const struct embedded_options *options)
 {
 	uint64_t bytes = ((uint64_t)256 << 20) + (uint64_t)options->max_counters * 1024 +

@@ -32,12 +32,13 @@ static bool write_meta(struct disk *disk, struct hash_key key, char why[static D
 {
 	struct batch batch;
 	bool written;
+	char *at;
 
 	batch_init(&batch);
-	codec_put_format(batch_begin(&batch, BATCH_META, META_FORMAT));
-	batch_end(&batch);
-	codec_put_hash_key(batch_begin(&batch, BATCH_META, META_HASH_KEY), key);
-	batch_end(&batch);
+	at = batch_begin(&batch, BATCH_META, META_FORMAT, CODEC_FORMAT_BYTES);
+	batch_end(&batch, codec_put_format(at));
+	at = batch_begin(&batch, BATCH_META, META_HASH_KEY, CODEC_HASH_KEY_BYTES);
+	batch_end(&batch, codec_put_hash_key(at, key));
 	written = disk_write(disk, &batch, why);
 	batch_release(&batch);
 	return written;
@@ -51,7 +52,8 @@ bool load_hash_key(struct disk *disk, struct hash_key fallback, struct hash_key 
 	if (!disk_read(disk, BATCH_META, read_meta, &meta, ret_why))
 		return false;
 	if (meta.has_format && !meta.is_format) {
-		snprintf(ret_why, DISK_WHY_BYTES, "store %s: written by another version of Reeve",
+		snprintf(ret_why, DISK_WHY_BYTES,
+			"store %.120s: written by another version of Reeve; move it away to begin afresh",
 			disk_folder(disk));
 		return false;
 	}
@@ -136,8 +138,7 @@ static void read_override(void *arg, uint32_t key, struct slice value)
 	struct load *load = arg;
 	struct override override;
 
-	if (!codec_get_override(value, &override) ||
-		override.until_wall_ms <= load->now.wall_ms ||
+	if (!codec_get_override(value, &override) || override.until_wall_ms <= load->now.wall_ms ||
 		!overrides_restore(load->overrides, key, &override))
 		drop(load, BATCH_OVERRIDES, key);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Order matters only when there is more than one snapshot holds: a transaction and the counters
- * that it charged always go together, so a crash between two snapshots can at worst leave a
- * counter with the charge of a transaction that is not known yet (a repeat would count twice),
- * never the other way round.
+ * Order matters only when there is more than one snapshot holds: a transaction never goes before
+ * the counters that it charged, so a crash between two snapshots can at worst leave a counter
+ * with the charge of a transaction that is not known yet (a repeat would count twice), never the
+ * other way round.
+ *
+ * Counters first, all of them, is what is cheapest to write (see batch.h); if they do not fit,
+ * the transactions wait for the next snapshot, which then begins with them and the counters of
+ * each: so neither waits for ever, however much changes.
  */
 #include "daemon/store/embedded/snapshot.h"
 
@@ -11,7 +15,7 @@
 
 static bool is_full(const struct batch *batch)
 {
-	return batch->bytes.len >= SNAPSHOT_BYTES;
+	return batch->len >= SNAPSHOT_BYTES;
 }
 
 static bool take_bans(struct batch *batch, struct banlist *bans)
@@ -21,12 +25,12 @@ static bool take_bans(struct batch *batch, struct banlist *bans)
 	while (!is_full(batch) && (slot = banlist_next_dirty(bans, slot)) != BANLIST_NONE) {
 		const struct ban *ban = banlist_at(bans, slot);
 
-		if (ban) {
-			codec_put_ban(batch_begin(batch, BATCH_BANS, slot), ban);
-			batch_end(batch);
-		} else {
+		if (ban)
+			batch_end(batch,
+				codec_put_ban(batch_begin(batch, BATCH_BANS, slot, CODEC_BAN_BYTES),
+					ban));
+		else
 			batch_remove(batch, BATCH_BANS, slot);
-		}
 		slot++;
 	}
 	return banlist_is_dirty(bans);
@@ -36,13 +40,14 @@ static bool take_overrides(struct batch *batch, struct overrides *overrides)
 {
 	uint32_t slot = 0;
 
-	while (!is_full(batch) &&
-		(slot = overrides_next_dirty(overrides, slot)) != OVERRIDE_NONE) {
+	while (!is_full(batch) && (slot = overrides_next_dirty(overrides, slot)) != OVERRIDE_NONE) {
 		const struct override *override = overrides_at(overrides, slot);
 
+		char *at;
+
 		if (override) {
-			codec_put_override(batch_begin(batch, BATCH_OVERRIDES, slot), override);
-			batch_end(batch);
+			at = batch_begin(batch, BATCH_OVERRIDES, slot, CODEC_OVERRIDE_BYTES);
+			batch_end(batch, codec_put_override(at, override));
 		} else {
 			batch_remove(batch, BATCH_OVERRIDES, slot);
 		}
@@ -53,23 +58,26 @@ static bool take_overrides(struct batch *batch, struct overrides *overrides)
 
 static void take_services(struct batch *batch, struct services *services)
 {
+	char *at;
+
 	if (!services->changed)
 		return;
-	codec_put_services(batch_begin(batch, BATCH_META, META_SERVICES), services);
-	batch_end(batch);
+	at = batch_begin(batch, BATCH_META, META_SERVICES, CODEC_SERVICES_BYTES);
+	batch_end(batch, codec_put_services(at, services));
 	services->changed = false;
 }
 
 static void take_counter(struct batch *batch, const struct counter_table *counters, uint32_t slot)
 {
 	struct table_record record;
+	char *at;
 
 	if (!table_read(counters, slot, &record)) {
 		batch_remove(batch, BATCH_COUNTERS, slot);
 		return;
 	}
-	codec_put_counter(batch_begin(batch, BATCH_COUNTERS, slot), &record);
-	batch_end(batch);
+	at = batch_begin(batch, BATCH_COUNTERS, slot, CODEC_COUNTER_BYTES);
+	batch_end(batch, codec_put_counter(at, &record));
 }
 
 static void take_charged(struct batch *batch, struct counter_table *counters, struct txn *txn)
@@ -87,23 +95,27 @@ static void take_charged(struct batch *batch, struct counter_table *counters, st
 	}
 }
 
+static void take_transaction(
+	struct batch *batch, struct ledger *ledger, uint32_t slot, struct clock_now now)
+{
+	struct txn *txn = txn_at(ledger->txns, slot);
+	char *at;
+
+	if (!txn) {
+		batch_remove(batch, BATCH_TRANSACTIONS, slot);
+		return;
+	}
+	at = batch_begin(batch, BATCH_TRANSACTIONS, slot, codec_transaction_bytes(txn));
+	batch_end(batch, codec_put_transaction(at, txn, now));
+	take_charged(batch, ledger->counters, txn);
+}
+
 static void take_transactions(struct batch *batch, struct ledger *ledger, struct clock_now now)
 {
 	uint32_t slot = 0;
 
-	while (!is_full(batch) && (slot = txn_next_dirty(ledger->txns, slot)) != TXN_NONE) {
-		struct txn *txn = txn_at(ledger->txns, slot);
-
-		if (txn) {
-			codec_put_transaction(
-				batch_begin(batch, BATCH_TRANSACTIONS, slot), txn, now);
-			batch_end(batch);
-			take_charged(batch, ledger->counters, txn);
-		} else {
-			batch_remove(batch, BATCH_TRANSACTIONS, slot);
-		}
-		slot++;
-	}
+	while (!is_full(batch) && (slot = txn_next_dirty(ledger->txns, slot)) != TXN_NONE)
+		take_transaction(batch, ledger, slot++, now);
 }
 
 static void take_counters(struct batch *batch, struct counter_table *counters)
@@ -114,15 +126,17 @@ static void take_counters(struct batch *batch, struct counter_table *counters)
 		take_counter(batch, counters, slot++);
 }
 
-bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables, bool urgent_only,
-	struct clock_now now)
+bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables,
+	enum snapshot_part part, struct clock_now now)
 {
 	bool more = take_bans(batch, tables->bans);
 
 	more = take_overrides(batch, tables->overrides) || more;
-	if (urgent_only)
+	if (part == SNAPSHOT_URGENT)
 		return more;
 	take_services(batch, &tables->ledger->services);
+	if (part == SNAPSHOT_ALL)
+		take_counters(batch, tables->ledger->counters);
 	take_transactions(batch, tables->ledger, now);
 	take_counters(batch, tables->ledger->counters);
 	return is_full(batch);

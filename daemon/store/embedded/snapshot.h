@@ -25,11 +25,15 @@ struct snapshot_tables {
 	struct overrides *overrides;
 };
 
-/* Only what a person or a rule did to bans and live limits (urgent), or all that changed: each
- * transaction with the counters that it charged, then other counters. Returns whether something
- * is left. */
-bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables, bool urgent_only,
-	struct clock_now now);
+enum snapshot_part {
+	SNAPSHOT_URGENT, /* only what a person or a rule did to bans and live limits */
+	SNAPSHOT_ALL,
+	SNAPSHOT_REST /* all too, after one that was full */
+};
+
+/* What changed, up to SNAPSHOT_BYTES. Returns whether something is left. */
+bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables,
+	enum snapshot_part part, struct clock_now now);
 /* Is there something urgent? */
 bool snapshot_is_urgent(const struct snapshot_tables *tables);
 /* The batch was lost: marks all of it again. */

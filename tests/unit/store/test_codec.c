@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Records on disk: they come back whole; cut anywhere, or with any byte changed, they are refused
- * or at least harmless. The batch and the list of bans are here too.
+ * or at least harmless. The batch and the list of bans are here too, groups in test_group.c.
  */
 #include "daemon/store/embedded/codec.h"
 
@@ -11,6 +11,11 @@
 #include "common/alloc.h"
 #include "daemon/store/embedded/banlist.h"
 #include "daemon/store/embedded/batch.h"
+
+static struct slice made(const char *bytes, const char *end)
+{
+	return slice_make(bytes, (size_t)(end - bytes));
+}
 
 static struct table_record record_of(void)
 {
@@ -32,12 +37,10 @@ static struct table_record record_of(void)
 Test(codec, a_counter_comes_back)
 {
 	struct table_record record = record_of(), again;
-	struct buf buf;
+	char bytes[CODEC_COUNTER_BYTES];
 
 	record.key.subject.data = record.subject;
-	buf_init(&buf, 4096);
-	codec_put_counter(&buf, &record);
-	cr_assert(codec_get_counter(buf_slice(&buf), &again));
+	cr_assert(codec_get_counter(made(bytes, codec_put_counter(bytes, &record)), &again));
 	cr_assert(slice_is(again.key.rule, "hourly"));
 	cr_assert(slice_is(again.key.subject, "anna@example.com"));
 	cr_assert_eq(again.key.what, COUNT_BYTES);
@@ -48,7 +51,31 @@ Test(codec, a_counter_comes_back)
 	cr_assert(again.has_warned);
 	cr_assert_eq(again.packed_len, 5);
 	cr_assert_arr_eq(again.packed, record.packed, 5);
-	buf_release(&buf);
+}
+
+/* The longest there can be fits what is kept free for it. */
+Test(codec, the_longest_counter_comes_back)
+{
+	struct table_record record = record_of(), again;
+	char rule[SERIES_RULE_BYTES], bytes[CODEC_COUNTER_BYTES];
+	struct window window;
+	struct slice value;
+
+	window_init(&window, 60 * 61);
+	window.newest = 61;
+	for (unsigned i = 0; i < WINDOW_BUCKETS; i++)
+		window.count[i] = UINT64_MAX / 100;
+	window.live = (UINT64_C(1) << WINDOW_BUCKETS) - 1;
+	memset(rule, 'r', sizeof(rule));
+	memset(record.subject, 's', sizeof(record.subject));
+	record.key.rule = slice_make(rule, sizeof(rule));
+	record.key.subject = slice_make(record.subject, sizeof(record.subject));
+	record.packed_len = pack_window(&window, record.packed);
+	value = made(bytes, codec_put_counter(bytes, &record));
+	cr_assert_leq(value.len, sizeof(bytes));
+	cr_assert(codec_get_counter(value, &again));
+	cr_assert(slice_equal(again.key.subject, record.key.subject));
+	cr_assert_arr_eq(again.packed, record.packed, record.packed_len);
 }
 
 /* All cuts, and each byte with each value. What is accepted must be usable. */
@@ -93,23 +120,24 @@ static void look_at_counter(struct slice value)
 Test(codec, a_damaged_counter_is_refused_or_harmless)
 {
 	struct table_record record = record_of();
-	struct buf buf;
+	char bytes[CODEC_COUNTER_BYTES];
+	struct slice value;
 
 	record.key.subject.data = record.subject;
-	buf_init(&buf, 4096);
-	codec_put_counter(&buf, &record);
-	for (size_t len = 0; len < buf.len; len++)
-		cr_assert_not(codec_get_counter(slice_first(buf_slice(&buf), len), &record));
-	torment(buf_slice(&buf), look_at_counter);
-	buf_add_char(&buf, 'x');
-	cr_assert_not(codec_get_counter(buf_slice(&buf), &record), "a byte too many");
-	buf_release(&buf);
+	value = made(bytes, codec_put_counter(bytes, &record));
+	for (size_t len = 0; len < value.len; len++)
+		cr_assert_not(codec_get_counter(slice_first(value, len), &record));
+	torment(value, look_at_counter);
+	bytes[value.len] = 'x';
+	value.len++;
+	cr_assert_not(codec_get_counter(value, &record), "a byte too many");
 }
 
 static const struct clock_now now = {100000000, UINT64_C(1700000000000)};
 
-static void make_transaction(struct buf *buf)
+static struct slice make_transaction(char *bytes, size_t room)
 {
+	struct slice value;
 	struct txn_table *table = txn_table_new(8);
 	struct txn *txn = txn_add(table, (struct hash128){5, 6}, now.mono_ms - 60000);
 
@@ -136,21 +164,23 @@ static void make_transaction(struct buf *buf)
 	for (unsigned i = 0; i < 9; i++)
 		*txn_add_member(table, txn) =
 			(struct txn_member){1000 + i, (uint16_t)(i % 3), i == 4};
-	codec_put_transaction(buf, txn, now);
+	cr_assert_leq(codec_transaction_bytes(txn), room);
+	value = made(bytes, codec_put_transaction(bytes, txn, now));
+	cr_assert_eq(value.len, codec_transaction_bytes(txn));
 	txn_table_free(&table);
+	return value;
 }
 
 Test(codec, a_transaction_comes_back)
 {
 	struct txn_table *table = txn_table_new(8);
 	struct clock_now later = {5, now.wall_ms + 30000};
-	struct buf buf;
+	char bytes[1024];
+	struct slice value = make_transaction(bytes, sizeof(bytes));
 	struct txn *txn;
 
-	buf_init(&buf, 65536);
-	make_transaction(&buf);
-	cr_assert(codec_get_transaction(buf_slice(&buf), table, 4, later));
-	cr_assert_not(codec_get_transaction(buf_slice(&buf), table, 5, later), "the same id twice");
+	cr_assert(codec_get_transaction(value, table, 4, later));
+	cr_assert_not(codec_get_transaction(value, table, 5, later), "the same id twice");
 	txn_restored(table);
 	txn = txn_find(table, (struct hash128){5, 6});
 	cr_assert(txn && txn_slot(table, txn) == 4);
@@ -165,7 +195,6 @@ Test(codec, a_transaction_comes_back)
 	cr_assert_eq(txn_members(txn)[8].recipient, 1008);
 	cr_assert(txn_members(txn)[4].refunded && !txn_members(txn)[5].refunded);
 	txn_table_free(&table);
-	buf_release(&buf);
 }
 
 static void look_at_transaction(struct slice value)
@@ -187,12 +216,9 @@ static void look_at_transaction(struct slice value)
 
 Test(codec, a_damaged_transaction_is_refused_or_harmless)
 {
-	struct buf buf;
+	char bytes[1024];
 
-	buf_init(&buf, 65536);
-	make_transaction(&buf);
-	torment(buf_slice(&buf), look_at_transaction);
-	buf_release(&buf);
+	torment(make_transaction(bytes, sizeof(bytes)), look_at_transaction);
 }
 
 static struct ban ban_of(unsigned number)
@@ -222,20 +248,20 @@ static void look_at_ban(struct slice value)
 Test(codec, a_ban_comes_back_and_damage_is_refused_or_harmless)
 {
 	struct ban ban = ban_of(300), again;
-	struct buf buf;
+	char bytes[CODEC_BAN_BYTES];
+	struct slice value;
 
-	buf_init(&buf, 4096);
-	codec_put_ban(&buf, &ban);
-	cr_assert(codec_get_ban(buf_slice(&buf), &again));
+	memset(ban.node, 'n', sizeof(ban.node) - 1);
+	value = made(bytes, codec_put_ban(bytes, &ban));
+	cr_assert_leq(value.len, sizeof(bytes), "all texts are as long as they can be");
+	cr_assert(codec_get_ban(value, &again));
 	cr_assert_eq(memcmp(&ban, &again, sizeof(ban)), 0);
-	for (size_t len = 0; len < buf.len; len++)
-		cr_assert_not(codec_get_ban(slice_first(buf_slice(&buf), len), &again));
-	torment(buf_slice(&buf), look_at_ban);
-	buf_reset(&buf);
+	for (size_t len = 0; len < value.len; len++)
+		cr_assert_not(codec_get_ban(slice_first(value, len), &again));
+	torment(value, look_at_ban);
 	ban.reason[3] = '\n';
-	codec_put_ban(&buf, &ban);
-	cr_assert_not(codec_get_ban(buf_slice(&buf), &again), "not printable");
-	buf_release(&buf);
+	value = made(bytes, codec_put_ban(bytes, &ban));
+	cr_assert_not(codec_get_ban(value, &again), "not printable");
 }
 
 Test(codec, an_override_comes_back_and_damage_is_refused)
@@ -248,57 +274,76 @@ Test(codec, an_override_comes_back_and_damage_is_refused)
 		.since_wall_ms = 1000,
 		.until_wall_ms = UINT64_MAX};
 	struct override again;
-	struct buf buf;
+	char bytes[CODEC_OVERRIDE_BYTES];
+	struct slice value = made(bytes, codec_put_override(bytes, &override));
 
-	buf_init(&buf, 4096);
-	codec_put_override(&buf, &override);
-	cr_assert(codec_get_override(buf_slice(&buf), &again));
+	cr_assert(codec_get_override(value, &again));
 	cr_assert(memcmp(&override, &again, sizeof(again)) == 0);
-	for (size_t len = 0; len < buf.len; len++)
-		cr_assert_not(codec_get_override(slice_first(buf_slice(&buf), len), &again));
-	buf_add_char(&buf, 'x');
-	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "too long");
-	buf.len--;
-	buf.data[1] = OVERRIDE_RATES + 1;
-	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "too many limits");
-	buf_reset(&buf);
+	for (size_t len = 0; len < value.len; len++)
+		cr_assert_not(codec_get_override(slice_first(value, len), &again));
+	bytes[value.len] = 'x';
+	cr_assert_not(codec_get_override(slice_make(bytes, value.len + 1), &again), "too long");
+	bytes[1] = OVERRIDE_RATES + 1;
+	cr_assert_not(codec_get_override(value, &again), "too many limits");
 	override.rates[0].window_ms = 0;
-	codec_put_override(&buf, &override);
-	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "no window");
-	buf_reset(&buf);
+	value = made(bytes, codec_put_override(bytes, &override));
+	cr_assert_not(codec_get_override(value, &again), "no window");
 	override.rates[0].window_ms = 1;
 	override.subject[0] = '\0';
-	codec_put_override(&buf, &override);
-	cr_assert_not(codec_get_override(buf_slice(&buf), &again), "no subject");
-	buf_release(&buf);
+	value = made(bytes, codec_put_override(bytes, &override));
+	cr_assert_not(codec_get_override(value, &again), "no subject");
 }
 
-Test(codec, meta)
+Test(codec, the_longest_override_comes_back)
+{
+	struct override override, again;
+	char bytes[CODEC_OVERRIDE_BYTES];
+	struct slice value;
+
+	memset(&override, 0, sizeof(override));
+	memset(override.rule, 'r', OVERRIDE_RULE_BYTES);
+	memset(override.subject, 's', COUNTER_SUBJECT_BYTES);
+	memset(override.by, 'b', OVERRIDE_BY_BYTES);
+	for (; override.rate_count < OVERRIDE_RATES; override.rate_count++)
+		override.rates[override.rate_count] = (struct rate){1, 2};
+	value = made(bytes, codec_put_override(bytes, &override));
+	cr_assert_leq(value.len, sizeof(bytes));
+	cr_assert(codec_get_override(value, &again));
+	cr_assert(memcmp(&override, &again, sizeof(again)) == 0);
+}
+
+Test(codec, services)
 {
 	struct services services, again;
-	struct hash_key key = {1, UINT64_MAX}, got;
-	struct buf buf;
+	char bytes[CODEC_SERVICES_BYTES];
+	struct slice value;
 
-	buf_init(&buf, 4096);
 	services_init(&services, LEDGER_SETTLE_AUTO);
 	services_init(&again, LEDGER_SETTLE_AUTO);
-	services_settled(&services, 25, 1000);
-	services_settled(&services, 587, 2000);
-	codec_put_services(&buf, &services);
-	cr_assert(codec_get_services(buf_slice(&buf), &again));
-	cr_assert(services_settles(&again, 587, 2000));
-	cr_assert_not(codec_get_services(slice_first(buf_slice(&buf), buf.len - 1), &again));
-	buf_reset(&buf);
-	codec_put_hash_key(&buf, key);
-	cr_assert(codec_get_hash_key(buf_slice(&buf), &got));
+	for (unsigned i = 0; i < SERVICES_MAX; i++)
+		services_settled(&services, 25 + i, 1000 + i);
+	value = made(bytes, codec_put_services(bytes, &services));
+	cr_assert_eq(value.len, sizeof(bytes), "as many as there can be");
+	cr_assert(codec_get_services(value, &again));
+	cr_assert(services_settles(&again, 25 + SERVICES_MAX - 1, 2000));
+	cr_assert_not(codec_get_services(slice_first(value, value.len - 1), &again));
+}
+
+Test(codec, hash_key_and_format)
+{
+	struct hash_key key = {1, UINT64_MAX}, got;
+	char bytes[CODEC_HASH_KEY_BYTES];
+	struct slice value = made(bytes, codec_put_hash_key(bytes, key));
+
+	cr_assert_eq(value.len, sizeof(bytes));
+	cr_assert(codec_get_hash_key(value, &got));
 	cr_assert(got.k0 == 1 && got.k1 == UINT64_MAX);
-	cr_assert_not(codec_get_hash_key(slice_first(buf_slice(&buf), 16), &got));
-	buf_reset(&buf);
-	codec_put_format(&buf);
-	cr_assert(codec_is_format(buf_slice(&buf)));
-	buf.data[buf.len - 1]++;
-	cr_assert_not(codec_is_format(buf_slice(&buf)));
-	buf_release(&buf);
+	cr_assert_not(codec_get_hash_key(slice_first(value, 16), &got));
+	value = made(bytes, codec_put_format(bytes));
+	cr_assert_eq(value.len, CODEC_FORMAT_BYTES);
+	cr_assert(codec_is_format(value));
+	bytes[value.len - 1]++;
+	cr_assert_not(codec_is_format(value));
 }
 
 Test(batch, records_come_back_in_order)
@@ -306,13 +351,14 @@ Test(batch, records_come_back_in_order)
 	struct batch batch;
 	struct batch_record record;
 	size_t at = 0;
+	char *room;
 
 	batch_init(&batch);
-	buf_add(batch_begin(&batch, BATCH_COUNTERS, 7), SLICE("seven"));
-	batch_end(&batch);
+	room = batch_begin(&batch, BATCH_COUNTERS, 7, 100);
+	memcpy(room, "seven", 5);
+	batch_end(&batch, room + 5);
 	batch_remove(&batch, BATCH_BANS, 8);
-	batch_begin(&batch, BATCH_META, 9);
-	batch_end(&batch);
+	batch_end(&batch, batch_begin(&batch, BATCH_META, 9, 0));
 	cr_assert_eq(batch.records, 3);
 	cr_assert(batch_next(&batch, &at, &record));
 	cr_assert(record.db == BATCH_COUNTERS && record.key == 7 && !record.remove);
@@ -325,6 +371,31 @@ Test(batch, records_come_back_in_order)
 	batch_reset(&batch);
 	at = 0;
 	cr_assert_not(batch_next(&batch, &at, &record));
+	batch_release(&batch);
+}
+
+Test(batch, grows_and_keeps_what_it_has)
+{
+	enum { RECORDS = 3000 };
+	struct batch batch;
+	struct batch_record record;
+	size_t at = 0;
+
+	batch_init(&batch);
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		char *room = batch_begin(&batch, BATCH_TRANSACTIONS, i, 2000);
+
+		memset(room, (int)(i % 251), i % 2000);
+		batch_end(&batch, room + i % 2000);
+	}
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		cr_assert(batch_next(&batch, &at, &record));
+		cr_assert(record.key == i && record.value.len == i % 2000);
+		cr_assert(i % 2000 == 0 || (uint8_t)record.value.data[i % 2000 - 1] == i % 251);
+	}
+	cr_assert_not(batch_next(&batch, &at, &record));
+	batch_reset(&batch);
+	cr_assert(batch.len == 0 && batch.cap == 0, "much memory is not kept");
 	batch_release(&batch);
 }
 
