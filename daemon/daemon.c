@@ -16,6 +16,7 @@
 #include "common/alloc.h"
 #include "daemon/dns/dns_ares.h"
 #include "daemon/engine/load.h"
+#include "daemon/log_watch.h"
 #include "daemon/operate/control.h"
 #include "daemon/operate/systemd.h"
 
@@ -45,6 +46,7 @@ struct daemon {
 	struct dns_ares *ares;
 	struct bans_sink bans_sink;
 	struct bans *bans;
+	struct log_watch *log_watch;
 	struct connections *connections;
 	struct transactions *transactions;
 	struct pipeline *pipeline;
@@ -244,6 +246,7 @@ static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset, struct
 
 	pipeline_set_ruleset(daemon->pipeline, ruleset);
 	bans_configure(daemon->bans, config, loop_now(daemon->loop));
+	log_watch_configure(daemon->log_watch, config);
 	server_configure(daemon->server, config);
 	log_configure(daemon->log, (enum log_target)config->log.to,
 		      (enum log_level)config->log.level);
@@ -408,6 +411,7 @@ static void open_engine(struct daemon *daemon)
 	daemon->bans = bans_new(hash_key_random(), &daemon->bans_sink);
 	bans_configure(daemon->bans, daemon->ruleset->config, loop_now(daemon->loop));
 	daemon->store->ops->bans_each(daemon->store, restore_ban, daemon);
+	daemon->log_watch = log_watch_new(daemon->loop, daemon->bans, sink(daemon));
 	daemon->connections = connections_new(MAX_SMTP_CONNECTIONS);
 	daemon->transactions = transactions_new(MAX_TRANSACTIONS);
 	services = (struct pipeline_services){
@@ -457,6 +461,7 @@ static int open_server(struct daemon *daemon)
 	if (!control_listen(daemon->control, &daemon->listen_config->control, why))
 		log_event(sink(daemon), LOG_LEVEL_ERROR, "control_failed", "why", slice_of(why));
 	secure_descriptors(daemon);
+	log_watch_configure(daemon->log_watch, daemon->listen_config);
 	return EX_OK;
 }
 
@@ -532,6 +537,7 @@ static void stop(struct daemon *daemon)
 	if (daemon->server)
 		server_close(daemon->server);
 	control_close(daemon->control);
+	log_watch_close(daemon->log_watch);
 	/* A reload under way ends on its own and is dropped; the store writes out what is left. */
 	daemon->reload_worker->wait(daemon->reload_worker);
 	if (daemon->store)
@@ -543,6 +549,7 @@ static void stop(struct daemon *daemon)
 	control_free(&daemon->control);
 	pipeline_free(&daemon->pipeline);
 	server_free(&daemon->server);
+	log_watch_free(&daemon->log_watch);
 	bans_free(&daemon->bans);
 	connections_free(&daemon->connections);
 	transactions_free(&daemon->transactions);

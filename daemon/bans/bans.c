@@ -45,6 +45,7 @@ void bans_free(struct bans **bans)
 	ban_list_free(&old->list);
 	strikes_free(&old->addresses);
 	strikes_free(&old->logins);
+	answers_free(&old->answers);
 	brake_release(&old->brake);
 	config_unref(&old->config);
 	free(old);
@@ -74,8 +75,9 @@ static void set_windows(struct bans *bans)
 	const struct config_bans *config = &bans->config->bans;
 	const uint64_t addresses[STRIKES_COUNTS] = {
 		[STRIKES_STRIKES] = config->ban_at.window_ms,
-		[STRIKES_RECIPIENTS] = config->ban_at.window_ms,
-		[STRIKES_BAD_RECIPIENTS] = config->ban_at.window_ms,
+		[STRIKES_BY_LOG] = config->ban_at.window_ms,
+		[STRIKES_SENT] = config->ban_at.window_ms,
+		[STRIKES_BAD] = config->ban_at.window_ms,
 		[STRIKES_AUTH_FAILURES] = config->auth_failures.window_ms,
 		[STRIKES_CONNECTIONS] = TRAFFIC_WINDOW_MS,
 	};
@@ -140,6 +142,10 @@ void bans_configure(struct bans *bans, struct config *config, struct clock_now n
 	if (bans->mode == CONFIG_ENFORCE && config->mode != CONFIG_ENFORCE)
 		bans->mode = CONFIG_MONITOR;
 	set_windows(bans);
+	if (slice_is(config->bans.maillog, "off"))
+		answers_free(&bans->answers);
+	else if (!bans->answers)
+		bans->answers = answers_new(bans->key);
 	ban_list_set_max(bans->list, config->bans.max_entries);
 	while (ban_list_is_over(bans->list) && evict(bans, now))
 		;
@@ -275,6 +281,7 @@ void bans_impose(struct bans *bans, struct strikes_entry *entry, const struct ip
 		bans_tell(bans, BANS_WOULD_BAN, ban, count, why, now);
 	}
 	strikes_clear(entry, STRIKES_STRIKES);
+	strikes_clear(entry, STRIKES_BY_LOG);
 	strikes_clear(entry, STRIKES_AUTH_FAILURES);
 }
 

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/hash.h"
 #include "config/config.h"
+#include "daemon/bans/evidence.h"
 #include "daemon/store/store.h"
 
 enum bans_event_kind {
@@ -21,7 +22,7 @@ enum bans_event_kind {
 	BANS_REMOVED,
 	BANS_STORM_BEGIN,       /* more than max_per_minute: automatic bans stop */
 	BANS_STORM_END,
-	BANS_SPARED,            /* saved by min_bad_share or max_share; once an hour per address */
+	BANS_SPARED,            /* enough was seen, but something spoke for it; once an hour per address */
 	BANS_LOGIN_ALARM        /* login_strikes reached; once per window and login */
 };
 
@@ -31,7 +32,8 @@ struct bans_event {
 	struct slice login;     /* LOGIN_ALARM */
 	uint64_t count;         /* strikes, bans of the storm */
 	/* A static word. BANNED, WOULD_BAN, EXTENDED: "strikes", "disconnect",
-	 * "auth_failures", "by_hand". SPARED: "bad_share", "max_share". REMOVED: "removed" (by
+	 * "auth_failures", "by_hand". SPARED: "bad_share", "max_share", "good_login",
+	 * "protected" (only for what the log shows). REMOVED: "removed" (by
 	 * hand), "protected" (by a reload), "full", "expired" (made by hand, its time is
 	 * over), "forgotten". An automatic ban whose time is over only stops to be found,
 	 * without an event: it is remembered for bans.max_duration, because another one soon
@@ -75,6 +77,29 @@ void bans_strike_login(struct bans *bans, struct slice login, struct clock_now n
 /* From the log follower. */
 void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now now);
 void bans_auth_success(struct bans *bans, const struct ip *ip, struct clock_now now);
+
+/* What Reeve answered, so that bans_session() can tell it apart. Nothing happens while bans.maillog is off. */
+enum bans_answer_kind {
+	BANS_ASKED,             /* a new SMTP connection, or nothing to speak of */
+	BANS_PASSED_RECIPIENT,  /* each once */
+	BANS_REFUSED_RECIPIENT,
+	BANS_REFUSED_COMMAND,
+	BANS_REFUSED_CONNECTION /* at CONNECT */
+};
+struct bans_answer {
+	enum bans_answer_kind kind;
+	uint32_t process;       /* answers_process() of `instance`; 0: Postfix did not say */
+	struct ip client;
+	bool temporary;         /* a refusal with 4xx */
+	bool struck;
+};
+void bans_note_answer(struct bans *bans, const struct bans_answer *answer, struct clock_now now);
+/* From the log follower: an SMTP connection is over. What others refused in it for good is a strike each, failed
+ * logins count as such, and where they reach disconnect_at, or Postfix cut the connection off after at least
+ * three, bans_disconnected() follows. What Reeve refused itself is left out. An address with a
+ * good login in the last trust_login is spared what only the log shows. `ret_evidence`: what counted. */
+void bans_session(struct bans *bans, const struct bans_session *session, struct clock_now now,
+		  struct evidence *ret_evidence);
 
 enum bans_add { BANS_ADDED, BANS_ADD_PROTECTED, BANS_ADD_TOO_WIDE, BANS_ADD_FULL };
 /* By hand. Too wide: under /16 (IPv4), /32 (IPv6). Protected: it overlaps a protected network

@@ -20,6 +20,7 @@ struct bans {
 	int mode;                       /* enum config_mode, with the top one folded in */
 	struct ban_list *list;
 	struct strikes *addresses, *logins;
+	struct answers *answers;        /* NULL: bans.maillog is off */
 	struct traffic traffic;         /* everybody's */
 	struct brake brake;
 	struct protect_memo memo;

@@ -11,6 +11,12 @@
 /* max_share is looked at from so many connections an hour on. */
 #define MIN_TRAFFIC 1000
 
+/* Under stress Postfix cuts off at the first error, so that alone says little. */
+#define HARD_LIMIT_FAILURES 3
+
+/* What Reeve's rules did not see. */
+#define LOG_REASON SLICE("failed commands and recipients")
+
 static struct cidr unit_of(const struct bans *bans, const struct ip *ip)
 {
 	return ip_network(ip, 32, (unsigned)bans->config->bans.ipv6_prefix);
@@ -38,7 +44,7 @@ void bans_note_connection(struct bans *bans, const struct ip *ip, struct clock_n
 
 	traffic_add(&bans->traffic, now.mono_ms);
 	if (entry)
-		strikes_add(bans->addresses, entry, STRIKES_CONNECTIONS, now.mono_ms);
+		strikes_add(bans->addresses, entry, STRIKES_CONNECTIONS, 1, now.mono_ms);
 }
 
 void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struct clock_now now)
@@ -47,22 +53,40 @@ void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struc
 
 	if (!entry || !bans->config->bans.ban_at.limit)
 		return;
-	strikes_add(bans->addresses, entry, STRIKES_RECIPIENTS, now.mono_ms);
+	strikes_add(bans->addresses, entry, STRIKES_SENT, 1, now.mono_ms);
 	if (bad)
-		strikes_add(bans->addresses, entry, STRIKES_BAD_RECIPIENTS, now.mono_ms);
+		strikes_add(bans->addresses, entry, STRIKES_BAD, 1, now.mono_ms);
+}
+
+static bool is_trusted(const struct bans *bans, const struct strikes_entry *entry,
+		       struct clock_now now)
+{
+	return entry->good_login_mono_ms &&
+	       now.mono_ms - entry->good_login_mono_ms < bans->config->bans.trust_login_ms;
+}
+
+/* Reeve's own rules alone would not have been enough. */
+static bool is_by_log(const struct bans *bans, const struct strikes_entry *entry, uint64_t strikes,
+		      struct clock_now now)
+{
+	uint64_t by_log = strikes_sum(bans->addresses, entry, STRIKES_BY_LOG, now.mono_ms);
+
+	return strikes < bans->config->bans.ban_at.limit + by_log;
 }
 
 /* Why an address with enough strikes is let off; NULL: it is not. */
 static const char *mercy(const struct bans *bans, const struct strikes_entry *entry,
-			 struct clock_now now)
+			 uint64_t strikes, struct clock_now now)
 {
 	const struct config_bans *config = &bans->config->bans;
-	uint64_t recipients = strikes_sum(bans->addresses, entry, STRIKES_RECIPIENTS, now.mono_ms);
-	uint64_t bad = strikes_sum(bans->addresses, entry, STRIKES_BAD_RECIPIENTS, now.mono_ms);
+	uint64_t sent = strikes_sum(bans->addresses, entry, STRIKES_SENT, now.mono_ms);
+	uint64_t bad = strikes_sum(bans->addresses, entry, STRIKES_BAD, now.mono_ms);
 	uint64_t all = traffic_sum(&bans->traffic, now.mono_ms), own;
 
-	if (bad * 100 < recipients * config->min_bad_share)
+	if (bad * 100 < sent * config->min_bad_share)
 		return "bad_share";
+	if (is_trusted(bans, entry, now) && is_by_log(bans, entry, strikes, now))
+		return "good_login";
 	own = strikes_sum(bans->addresses, entry, STRIKES_CONNECTIONS, now.mono_ms);
 	if (all >= MIN_TRAFFIC && own * 100 > all * config->max_share)
 		return "max_share";
@@ -78,34 +102,48 @@ static void spare(const struct bans *bans, struct strikes_entry *entry, const st
 	bans_tell(bans, BANS_SPARED, ban, count, why, now);
 }
 
+/* `ret_ban` as it would be. */
+static void ban_of(const struct bans *bans, const struct ip *ip, struct slice why,
+		   struct clock_now now, struct ban *ret_ban)
+{
+	struct cidr unit = unit_of(bans, ip);
+
+	bans_make(bans, &unit, why, now, ret_ban);
+}
+
+/* `entry` has so many strikes now: is that enough? true: it was banned, or would have been. */
+static bool judge(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
+		  uint64_t strikes, struct slice why, struct clock_now now)
+{
+	const char *mercy_why;
+	struct ban ban;
+
+	if (strikes < bans->config->bans.ban_at.limit || is_shadowed(entry, now))
+		return false;
+	ban_of(bans, ip, why, now, &ban);
+	mercy_why = mercy(bans, entry, strikes, now);
+	if (mercy_why)
+		spare(bans, entry, &ban, strikes, mercy_why, now);
+	else
+		bans_impose(bans, entry, ip, &ban, strikes, "strikes", now);
+	return !mercy_why;
+}
+
 void bans_strike(struct bans *bans, const struct ip *ip, struct slice why, struct clock_now now)
 {
 	struct strikes_entry *entry = watched(bans, ip, now);
-	const char *mercy_why;
-	struct cidr unit;
-	struct ban ban;
-	uint64_t count;
 
 	if (!entry || !bans->config->bans.ban_at.limit)
 		return;
 	strikes_mark_notable(bans->addresses, entry);
-	count = strikes_add(bans->addresses, entry, STRIKES_STRIKES, now.mono_ms);
-	if (count < bans->config->bans.ban_at.limit || is_shadowed(entry, now))
-		return;
-	unit = unit_of(bans, ip);
-	bans_make(bans, &unit, why, now, &ban);
-	mercy_why = mercy(bans, entry, now);
-	if (mercy_why)
-		spare(bans, entry, &ban, count, mercy_why, now);
-	else
-		bans_impose(bans, entry, ip, &ban, count, "strikes", now);
+	judge(bans, entry, ip,
+	      strikes_add(bans->addresses, entry, STRIKES_STRIKES, 1, now.mono_ms), why, now);
 }
 
 void bans_disconnected(struct bans *bans, const struct ip *ip, struct slice why,
 		       struct clock_now now)
 {
 	struct strikes_entry *entry;
-	struct cidr unit;
 	struct ban ban;
 
 	if (!bans->config || !bans->config->bans.on_disconnect)
@@ -114,32 +152,33 @@ void bans_disconnected(struct bans *bans, const struct ip *ip, struct slice why,
 	if (!entry || is_shadowed(entry, now))
 		return;
 	strikes_mark_notable(bans->addresses, entry);
-	unit = unit_of(bans, ip);
-	bans_make(bans, &unit, why, now, &ban);
+	ban_of(bans, ip, why, now, &ban);
 	bans_impose(bans, entry, ip, &ban, bans->config->bans.disconnect_at, "disconnect", now);
 }
 
-void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now now)
+static void add_auth_failures(struct bans *bans, const struct ip *ip, uint32_t failures,
+			      struct clock_now now)
 {
-	struct strikes_entry *entry = watched(bans, ip, now);
-	const struct config_bans *config;
-	struct cidr unit;
+	struct strikes_entry *entry = failures ? watched(bans, ip, now) : NULL;
 	struct ban ban;
 	uint64_t count;
 
 	if (!entry || !bans->config->bans.auth_failures.limit)
 		return;
-	config = &bans->config->bans;
 	strikes_mark_notable(bans->addresses, entry);
-	count = strikes_add(bans->addresses, entry, STRIKES_AUTH_FAILURES, now.mono_ms);
-	if (count < config->auth_failures.limit || is_shadowed(entry, now))
+	count = strikes_add(bans->addresses, entry, STRIKES_AUTH_FAILURES, failures, now.mono_ms);
+	if (count < bans->config->bans.auth_failures.limit || is_shadowed(entry, now))
 		return;
-	if (entry->good_login_mono_ms &&
-	    now.mono_ms - entry->good_login_mono_ms < config->trust_login_ms)
-		return;
-	unit = unit_of(bans, ip);
-	bans_make(bans, &unit, SLICE("failed logins"), now, &ban);
-	bans_impose(bans, entry, ip, &ban, count, "auth_failures", now);
+	ban_of(bans, ip, SLICE("failed logins"), now, &ban);
+	if (is_trusted(bans, entry, now))
+		spare(bans, entry, &ban, count, "good_login", now);
+	else
+		bans_impose(bans, entry, ip, &ban, count, "auth_failures", now);
+}
+
+void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now now)
+{
+	add_auth_failures(bans, ip, 1, now);
 }
 
 void bans_auth_success(struct bans *bans, const struct ip *ip, struct clock_now now)
@@ -152,7 +191,8 @@ void bans_auth_success(struct bans *bans, const struct ip *ip, struct clock_now 
 	entry->good_login_mono_ms = now.mono_ms ? now.mono_ms : 1;
 }
 
-void bans_strike_login(struct bans *bans, struct slice login, struct clock_now now)
+static void strike_login(struct bans *bans, struct slice login, uint32_t strikes,
+			 struct clock_now now)
 {
 	struct hash128 hash = hash128(&bans->key, login);
 	struct bans_event event = {
@@ -167,7 +207,7 @@ void bans_strike_login(struct bans *bans, struct slice login, struct clock_now n
 	limit = &bans->config->bans.login_strikes;
 	memcpy(key.bytes, &hash, sizeof(key.bytes));
 	entry = strikes_get(bans->logins, &key, now.mono_ms);
-	event.count = strikes_add(bans->logins, entry, STRIKES_STRIKES, now.mono_ms);
+	event.count = strikes_add(bans->logins, entry, STRIKES_STRIKES, strikes, now.mono_ms);
 	if (event.count < limit->limit ||
 	    (entry->noticed_mono_ms && now.mono_ms - entry->noticed_mono_ms < limit->window_ms))
 		return;
@@ -175,4 +215,134 @@ void bans_strike_login(struct bans *bans, struct slice login, struct clock_now n
 	entry->noticed_mono_ms = now.mono_ms ? now.mono_ms : 1;
 	if (bans->sink)
 		bans->sink->event(bans->sink, &event, now);
+}
+
+void bans_strike_login(struct bans *bans, struct slice login, struct clock_now now)
+{
+	strike_login(bans, login, 1, now);
+}
+
+/* ---- what Postfix's log shows */
+
+void bans_note_answer(struct bans *bans, const struct bans_answer *answer, struct clock_now now)
+{
+	struct answers_entry *entry;
+
+	if (!bans->answers)
+		return;
+	entry = answers_get(bans->answers, answer->process, &answer->client, now.mono_ms);
+	entry->asked = true;
+	entry->strikes += answer->struck;
+	switch (answer->kind) {
+	case BANS_ASKED:
+		break;
+	case BANS_PASSED_RECIPIENT:
+		entry->recipients++;
+		break;
+	case BANS_REFUSED_RECIPIENT:
+		entry->recipients++;
+		entry->refused_recipients[answer->temporary]++;
+		break;
+	case BANS_REFUSED_CONNECTION:
+		entry->refused_connection = true;
+		break;
+	case BANS_REFUSED_COMMAND:
+		entry->refused_commands[answer->temporary]++;
+		break;
+	}
+}
+
+/* The connection was one that disconnect_at is about, and nobody has said so yet. */
+static bool reached_the_limit(const struct config_bans *config, const struct bans_session *session,
+			      const struct evidence *evidence, const struct answers_entry *own)
+{
+	if (config->disconnect_at == 0 || (own && own->strikes >= config->disconnect_at))
+		return false;
+	if (session->too_many_errors && evidence->in_connection >= HARD_LIMIT_FAILURES)
+		return true;
+	/* Which failures came before the message that forgave them is not known. */
+	return !session->message_passed && evidence->in_connection >= config->disconnect_at;
+}
+
+/* A protected address: nothing follows, but the postmaster should know. */
+static void tell_of_protected(struct bans *bans, const struct ip *ip, uint32_t failures,
+			      struct clock_now now)
+{
+	struct cidr unit = unit_of(bans, ip);
+	struct strikes_entry *entry = strikes_get(bans->addresses, &unit.ip, now.mono_ms);
+	uint64_t count = strikes_add(bans->addresses, entry, STRIKES_STRIKES, failures, now.mono_ms);
+	struct ban ban;
+
+	if (!bans->config->bans.ban_at.limit || count < bans->config->bans.ban_at.limit)
+		return;
+	bans_make(bans, &unit, LOG_REASON, now, &ban);
+	spare(bans, entry, &ban, count, "protected", now);
+}
+
+static void charge_address(struct bans *bans, const struct bans_session *session,
+			   const struct evidence *evidence, bool reached_limit, struct clock_now now)
+{
+	struct strikes_entry *entry = watched(bans, &session->client, now);
+	uint32_t failures = evidence->recipients + evidence->commands;
+	bool banned = false;
+	struct ban ban;
+
+	if (!entry)
+		return;
+	strikes_add(bans->addresses, entry, STRIKES_SENT,
+		    evidence->unasked_recipients + evidence->commands, now.mono_ms);
+	if (failures && bans->config->bans.ban_at.limit) {
+		strikes_mark_notable(bans->addresses, entry);
+		strikes_add(bans->addresses, entry, STRIKES_BAD, failures, now.mono_ms);
+		strikes_add(bans->addresses, entry, STRIKES_BY_LOG, failures, now.mono_ms);
+		banned = judge(bans, entry, &session->client,
+			       strikes_add(bans->addresses, entry, STRIKES_STRIKES, failures,
+					   now.mono_ms),
+			       LOG_REASON, now);
+	}
+	if (!reached_limit || banned || !bans->config->bans.on_disconnect)
+		return;
+	ban_of(bans, &session->client, LOG_REASON, now, &ban);
+	if (is_trusted(bans, entry, now))
+		spare(bans, entry, &ban, evidence->in_connection, "good_login", now);
+	else
+		bans_disconnected(bans, &session->client, LOG_REASON, now);
+}
+
+static void weigh(struct bans *bans, const struct bans_session *session, struct clock_now now,
+		  struct evidence *ret_evidence, bool *ret_reached_limit)
+{
+	struct answers_entry *own = answers_find(bans->answers, session->process, &session->client,
+						 now.mono_ms);
+	struct answers_entry *pool =
+		answers_find(bans->answers, 0, &session->client, now.mono_ms);
+
+	if (!own && !pool)
+		bans_note_connection(bans, &session->client, now);
+	evidence_weigh(session, own, pool, ret_evidence);
+	*ret_reached_limit = reached_the_limit(&bans->config->bans, session, ret_evidence, own);
+	answers_drop(bans->answers, session->process, &session->client);
+}
+
+void bans_session(struct bans *bans, const struct bans_session *session, struct clock_now now,
+		  struct evidence *ret_evidence)
+{
+	bool reached_limit;
+	uint32_t failures;
+
+	*ret_evidence = (struct evidence){ .recipients = 0 };
+	if (!bans->answers || bans->mode == CONFIG_OFF)
+		return;
+	weigh(bans, session, now, ret_evidence, &reached_limit);
+	add_auth_failures(bans, &session->client, ret_evidence->logins, now);
+	failures = ret_evidence->recipients + ret_evidence->commands;
+	if (session->authenticated) {
+		bans_auth_success(bans, &session->client, now);
+		if (failures && session->login.len)
+			strike_login(bans, session->login, failures, now);
+	} else if (!bans_is_protected(bans, &session->client)) {
+		charge_address(bans, session, ret_evidence, reached_limit, now);
+	} else if (failures) {
+		tell_of_protected(bans, &session->client, failures, now);
+	}
 }

@@ -194,7 +194,7 @@ uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *
 }
 
 uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
-		     uint64_t mono_ms)
+		     uint32_t times, uint64_t mono_ms)
 {
 	struct strikes_window *window = &entry->windows[what];
 	uint64_t now = part_number(strikes, what, mono_ms);
@@ -207,8 +207,7 @@ uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum 
 	while (window->newest < now)
 		window->part[++window->newest % STRIKES_PARTS] = 0;
 	part = &window->part[now % STRIKES_PARTS];
-	if (*part < UINT16_MAX)
-		++*part;
+	*part = times < (uint32_t)(UINT16_MAX - *part) ? (uint16_t)(*part + times) : UINT16_MAX;
 	return strikes_sum(strikes, entry, what, mono_ms);
 }
 

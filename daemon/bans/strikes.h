@@ -21,7 +21,11 @@
 #define STRIKES_PARTS 30
 
 enum strikes_count {
-	STRIKES_STRIKES, STRIKES_RECIPIENTS, STRIKES_BAD_RECIPIENTS, STRIKES_AUTH_FAILURES,
+	STRIKES_STRIKES,
+	STRIKES_BY_LOG,         /* of these: by what Postfix's log shows */
+	STRIKES_SENT,           /* recipients, and failed commands */
+	STRIKES_BAD,            /* of these: refused */
+	STRIKES_AUTH_FAILURES,
 	STRIKES_CONNECTIONS,
 	STRIKES_COUNTS
 };
@@ -63,9 +67,9 @@ struct strikes_entry *strikes_find(struct strikes *strikes, const struct ip *key
 /* Finds or adds. Never NULL. */
 struct strikes_entry *strikes_get(struct strikes *strikes, const struct ip *key, uint64_t mono_ms)
 	__attribute__((returns_nonnull));
-/* Adds 1; returns the count with it. */
+/* Adds `times`; returns the count with them. */
 uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
-		     uint64_t mono_ms);
+		     uint32_t times, uint64_t mono_ms);
 uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *entry,
 		     enum strikes_count what, uint64_t mono_ms);
 void strikes_clear(struct strikes_entry *entry, enum strikes_count what);

@@ -147,27 +147,72 @@ static void note_client(struct ticket *ticket, struct smtp_connection *connectio
 		bans_note_recipient(bans, &request->client, struck, now);
 }
 
-static void follow_connection(struct ticket *ticket, struct clock_now now)
+/* true: the refusal was a strike. */
+static bool follow_connection(struct ticket *ticket, struct clock_now now)
 {
 	const struct verdict *verdict = &ticket->verdict;
 	struct smtp_connection *connection;
 	bool struck;
 
 	if (ticket->ruleset->config->bans.mode == CONFIG_OFF && !verdict->rule)
-		return;
+		return false;
 	struck = is_strike(verdict) && is_first_strike(ticket);
 	connection = connection_of(ticket, now);
 	if (verdict_refuses(verdict->kind) && verdict->rule &&
 	    (verdict->rule->ops->flags & RULE_STICKS))
 		connection->helo_rule = verdict->rule->name_hash;
 	if (ticket->ruleset->config->bans.mode == CONFIG_OFF)
-		return;
+		return false;
 	note_client(ticket, connection, struck, now);
 	if (struck)
 		strike(ticket, connection, now);
 	else if (ticket->request.state == POLICY_STATE_END_OF_MESSAGE &&
 		 !verdict_refuses(verdict->kind))
 		connection->strikes = 0; /* a message that passes forgives, as in Postfix */
+	return struck;
+}
+
+/* A refusal of DATA is none of the log's failed commands: there is one a message, whoever gave it. */
+static enum bans_answer_kind answer_kind(const struct ticket *ticket)
+{
+	const struct request *request = &ticket->request;
+	bool refused = verdict_refuses(ticket->verdict.kind);
+
+	switch (request->state) {
+	case POLICY_STATE_CONNECT:
+		return refused ? BANS_REFUSED_CONNECTION : BANS_ASKED;
+	case POLICY_STATE_RCPT:
+		if (refused)
+			return BANS_REFUSED_RECIPIENT;
+		return request->recipients_with > request->recipients_before ? BANS_PASSED_RECIPIENT
+									     : BANS_ASKED;
+	case POLICY_STATE_DATA:
+	case POLICY_STATE_END_OF_MESSAGE:
+		return BANS_ASKED;
+	case POLICY_STATE_EHLO:
+	case POLICY_STATE_MAIL:
+	case POLICY_STATE_VRFY:
+	case POLICY_STATE_ETRN:
+	case POLICY_STATE_UNKNOWN:
+		break;
+	}
+	return refused ? BANS_REFUSED_COMMAND : BANS_ASKED;
+}
+
+/* The log of Postfix will tell of the same refusal. */
+static void note_answer(struct ticket *ticket, bool struck, struct clock_now now)
+{
+	const struct request *request = &ticket->request;
+	struct bans_answer answer = {
+		.kind = answer_kind(ticket),
+		.process = answers_process(request->in->attr[POLICY_INSTANCE]),
+		.client = request->client,
+		.temporary = slice_starts_with(buf_slice(&ticket->reply), SLICE("action=4")),
+		.struck = struck,
+	};
+
+	if (request->facts & FACT_CLIENT)
+		bans_note_answer(ticket->pipeline->services.bans, &answer, now);
 }
 
 static void follow_recipient(struct ticket *ticket, bool refused)
@@ -243,8 +288,11 @@ static void count(struct ticket *ticket)
 
 void finish_run(struct ticket *ticket, struct clock_now now)
 {
-	follow_connection(ticket, now);
+	bool struck = follow_connection(ticket, now);
+
 	follow_transaction(ticket, now);
 	count(ticket);
 	reply_write(&ticket->reply, ticket->verdict.reply, &ticket->verdict.vars);
+	if (!slice_is(ticket->ruleset->config->bans.maillog, "off"))
+		note_answer(ticket, struck, now);
 }

@@ -10,8 +10,8 @@ static void warn_unused(const struct config *config, struct config_errors *error
 
 	if (config->store.url_pos.file)
 		whole.file = config->store.url_pos.file;
-	if (!slice_is(config->bans.maillog, "off") && config->bans.maillog.len)
-		config_warning(errors, whole, "bans.maillog has no effect yet");
+	if (slice_is(config->bans.maillog, "journal:"))
+		config_warning(errors, whole, "bans.maillog: journal: has no effect yet");
 	if (config->bans.on_ban.count)
 		config_warning(errors, whole, "bans.on_ban has no effect yet");
 	if (config->notify.command.count || config->notify.mail_to.count)

@@ -23,7 +23,7 @@ CTL_MAY = ["common/", "config/", "daemon/mail/", "daemon/ctl/", "daemon/rules/ta
 
 # Library header -> the only files that may include it.
 LIBRARIES = {
-    "uv.h": ["daemon/loop/*", "daemon/server/*", "daemon/operate/*", "daemon/daemon.c",
+    "uv.h": ["daemon/loop/*", "daemon/server/*", "daemon/operate/*", "daemon/daemon.c", "daemon/feeds/*uv*",
              "daemon/store/embedded/*uv*", "daemon/store/redis/*uv*", "daemon/dns/dns_ares.c"],
     "ares*.h": ["daemon/dns/dns_ares.c"],
     "lmdb.h": ["daemon/store/embedded/*"],

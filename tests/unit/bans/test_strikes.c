@@ -7,7 +7,7 @@
 #define HOUR_MS UINT64_C(3600000)
 
 static const uint64_t windows[STRIKES_COUNTS] = {
-	[STRIKES_STRIKES] = HOUR_MS,     [STRIKES_RECIPIENTS] = HOUR_MS,  [STRIKES_BAD_RECIPIENTS] = HOUR_MS,
+	[STRIKES_STRIKES] = HOUR_MS,     [STRIKES_SENT] = HOUR_MS,  [STRIKES_BAD] = HOUR_MS,
 	[STRIKES_AUTH_FAILURES] = 60000, [STRIKES_CONNECTIONS] = HOUR_MS,
 };
 
@@ -35,12 +35,12 @@ Test(strikes, counts_slide)
 	cr_expect_null(strikes_find(strikes, &(struct ip){ 0 }));
 	cr_expect_eq(strikes_find(strikes, &key), entry);
 	for (uint64_t i = 1; i <= 40; i++)
-		cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, now + i * 1000), i);
-	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_RECIPIENTS, now), 0);
+		cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, 1, now + i * 1000), i);
+	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_SENT, now), 0);
 	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, now + HOUR_MS - 130000), 40);
 	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, now + HOUR_MS + 41000), 0);
-	cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, now + HOUR_MS + 41000), 1);
-	cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, now + 50 * HOUR_MS), 1);
+	cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, 1, now + HOUR_MS + 41000), 1);
+	cr_expect_eq(strikes_add(strikes, entry, STRIKES_STRIKES, 1, now + 50 * HOUR_MS), 1);
 	strikes_clear(entry, STRIKES_STRIKES);
 	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, now + 50 * HOUR_MS), 0);
 	strikes_free(&strikes);
@@ -64,7 +64,7 @@ Test(strikes, a_count_is_within_a_part_of_the_truth)
 		random ^= random << 17;
 		now += random % 40000;
 		times[n] = now;
-		sum = strikes_add(strikes, entry, STRIKES_STRIKES, now);
+		sum = strikes_add(strikes, entry, STRIKES_STRIKES, 1, now);
 		for (unsigned i = 0; i <= n; i++) {
 			most += now - times[i] < HOUR_MS;
 			least += now - times[i] <= HOUR_MS - HOUR_MS / STRIKES_PARTS;
@@ -122,8 +122,8 @@ Test(strikes, a_changed_window_begins_empty_and_the_others_stay)
 	struct ip key = number(1);
 	struct strikes_entry *entry = strikes_get(strikes, &key, 1000);
 
-	strikes_add(strikes, entry, STRIKES_STRIKES, 1000);
-	strikes_add(strikes, entry, STRIKES_AUTH_FAILURES, 1000);
+	strikes_add(strikes, entry, STRIKES_STRIKES, 1, 1000);
+	strikes_add(strikes, entry, STRIKES_AUTH_FAILURES, 1, 1000);
 	memcpy(changed, windows, sizeof(changed));
 	changed[STRIKES_AUTH_FAILURES] = HOUR_MS;
 	strikes_set_windows(strikes, changed, HOUR_MS);
@@ -139,7 +139,7 @@ Test(strikes, parts_do_not_wrap)
 	struct strikes_entry *entry = strikes_get(strikes, &key, 1000);
 
 	for (unsigned i = 0; i < 70000; i++)
-		strikes_add(strikes, entry, STRIKES_STRIKES, 1000);
+		strikes_add(strikes, entry, STRIKES_STRIKES, 1, 1000);
 	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, 1000), 65535);
 	strikes_free(&strikes);
 }
