@@ -6,8 +6,9 @@
  */
 #include "common/logline.h"
 
-#define LINE_BYTES 2048
 #define ESCAPE_BYTES 4 /* \xNN */
+/* Of log_event(): a whole message, escaped, and what stands in front. */
+#define LINE_BYTES (LOGLINE_MESSAGE_BYTES * ESCAPE_BYTES + 200)
 
 #define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 #define HIGH_BITS EACH_BYTE(0x80)
@@ -119,11 +120,11 @@ static bool is_quoted(struct slice value)
 	return value.len == 0 || memchr(value.data, ' ', value.len);
 }
 
-static __attribute__((noinline)) char *put_dirty(char *at, struct slice value)
+static __attribute__((noinline)) char *put_dirty(char *at, struct slice value, size_t max_bytes)
 {
-	bool cut = value.len > LOGLINE_VALUE_BYTES, quoted;
+	bool cut = value.len > max_bytes, quoted;
 
-	value = slice_first(value, LOGLINE_VALUE_BYTES);
+	value = slice_first(value, max_bytes);
 	quoted = is_quoted(value);
 	if (quoted)
 		*at++ = '"';
@@ -135,17 +136,18 @@ static __attribute__((noinline)) char *put_dirty(char *at, struct slice value)
 	return at;
 }
 
-static size_t dirty_len(struct slice value)
+static size_t dirty_len(struct slice value, size_t max_bytes)
 {
-	bool cut = value.len > LOGLINE_VALUE_BYTES;
+	bool cut = value.len > max_bytes;
 
-	value = slice_first(value, LOGLINE_VALUE_BYTES);
+	value = slice_first(value, max_bytes);
 	return escaped_len(value) + (is_quoted(value) ? 2 : 0) + (cut ? 3 : 0);
 }
 
 char *logline_put_value(char *at, struct slice value)
 {
-	return copy_clean(at, value) ? at + value.len : put_dirty(at, value);
+	return copy_clean(at, value) ? at + value.len
+				     : put_dirty(at, value, LOGLINE_VALUE_BYTES);
 }
 
 void logline_slice(struct buf *line, const char *key, struct slice value)
@@ -156,9 +158,17 @@ void logline_slice(struct buf *line, const char *key, struct slice value)
 		end(line, at + value.len);
 		return;
 	}
-	at = begin(line, key, dirty_len(value));
+	at = begin(line, key, dirty_len(value, LOGLINE_VALUE_BYTES));
 	if (at)
-		end(line, put_dirty(at, value));
+		end(line, put_dirty(at, value, LOGLINE_VALUE_BYTES));
+}
+
+void logline_message(struct buf *line, const char *key, struct slice message)
+{
+	char *at = begin(line, key, dirty_len(message, LOGLINE_MESSAGE_BYTES));
+
+	if (at)
+		end(line, put_dirty(at, message, LOGLINE_MESSAGE_BYTES));
 }
 
 void logline_text(struct buf *line, const char *key, const char *value)
@@ -201,6 +211,6 @@ void log_event(struct log_sink *sink, enum log_level level, const char *event,
 	buf_init_fixed(&line, memory, sizeof(memory));
 	logline_text(&line, "event", event);
 	if (detail_key)
-		logline_slice(&line, detail_key, detail);
+		logline_message(&line, detail_key, detail);
 	sink->write(sink, level, buf_slice(&line));
 }

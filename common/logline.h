@@ -14,12 +14,15 @@
 #include "common/slice.h"
 
 #define LOGLINE_VALUE_BYTES 128
+#define LOGLINE_MESSAGE_BYTES 1000
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Each adds " key=value" (no blank in front of the first). */
 void logline_slice(struct buf *line, const char *key, struct slice value);
 void logline_text(struct buf *line, const char *key, const char *value);
+/* The same for a text of our own, which may be longer: cut at 1000 bytes. */
+void logline_message(struct buf *line, const char *key, struct slice message);
 void logline_u64(struct buf *line, const char *key, uint64_t value);
 
 /*
@@ -48,7 +51,7 @@ static inline bool log_wants(const struct log_sink *sink, enum log_level level)
 	return sink && level <= sink->level;
 }
 
-/* event=NAME and nothing else; more complicated lines are built with the functions above. */
+/* event=NAME, and one detail as logline_message() has it; more complicated lines are built with the functions above. */
 void log_event(struct log_sink *sink, enum log_level level, const char *event, const char *detail_key,
 	       struct slice detail);
 

@@ -278,12 +278,12 @@ static const struct config_key *find_key(
 static bool has_entries(const struct config_rule *rule, const char *name, enum config_type type)
 {
 	const struct config_key *key = find_key(rule->check, name, type);
+	const struct config_strings *list;
 
 	if (!key)
 		return true;
-	return ((const struct config_strings *)(const void *)((const char *)rule->options +
-							      key->offset))
-		       ->count > 0;
+	list = (const void *)((const char *)rule->options + key->offset);
+	return list->count > 0 || list->incomplete;
 }
 
 /* Is the option a word, and this one? */

@@ -345,7 +345,10 @@ static void read_value(struct config_reader *reader, const struct config_node *n
 		config_read_strings(reader, node, key->name, at);
 		break;
 	case CONFIG_TYPE_LINES:
-		config_read_lines(reader, node, key->name, at);
+		if (key->flags & CONFIG_MAY_LACK_FILES)
+			config_read_maps(reader, node, key->name, at);
+		else
+			config_read_lines(reader, node, key->name, at);
 		break;
 	case CONFIG_TYPE_NETWORKS:
 		*(struct cidr_set **)at = config_read_networks(reader, node, key->name);

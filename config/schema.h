@@ -43,8 +43,9 @@ enum config_flag {
 	CONFIG_RESERVED = 1 << 3,  /* "not yet supported" */
 	CONFIG_OR_AUTO = 1 << 4,   /* U64: `auto` is also legal and gives 0 */
 	CONFIG_PLAIN_LIMITS = 1 << 5, /* LIMITS: plain numbers without a window (rule `recipients`) */
-	CONFIG_ONE_LIMIT = 1 << 6  /* LIMITS: the value is that of `limit` in a list of one entry without conditions:
+	CONFIG_ONE_LIMIT = 1 << 6, /* LIMITS: the value is that of `limit` in a list of one entry without conditions:
 				    * `limit: 200/1h`, `limit: [200/1h, 1000/1d]`, with PLAIN_LIMITS `limit: 100` */
+	CONFIG_MAY_LACK_FILES = 1 << 7 /* LINES: a file that cannot be read is a warning, and told by `incomplete` */
 };
 
 /*
@@ -69,6 +70,7 @@ struct config_strings {
 	struct slice *items;
 	struct config_pos *pos;
 	size_t count;
+	bool incomplete;                      /* with CONFIG_MAY_LACK_FILES: one could not be read */
 };
 
 /* What readers need beside the node: memory and the `lists` section. */
@@ -110,6 +112,9 @@ void config_read_strings(struct config_reader *reader, const struct config_node 
 			 struct config_strings *ret);
 void config_read_lines(struct config_reader *reader, const struct config_node *node, const char *name,
 		       struct config_strings *ret);
+/* As config_read_lines(), with CONFIG_MAY_LACK_FILES: others write these files, and mail goes on without them. */
+void config_read_maps(struct config_reader *reader, const struct config_node *node, const char *name,
+		      struct config_strings *ret);
 struct cidr_set *config_read_networks(struct config_reader *reader, const struct config_node *node,
 				      const char *name)
 	__attribute__((returns_nonnull, warn_unused_result));

@@ -33,6 +33,7 @@ struct entries {
 	struct entry *items;
 	size_t count, room;
 	bool full;
+	bool may_lack_files, incomplete;
 };
 
 /* One of `lists`, in the order of its map. */
@@ -66,9 +67,9 @@ static bool push(struct config_reader *reader, struct entries *entries, struct e
 
 /* ---- files */
 
-/* Reads a regular file whole, into the arena. */
-static bool read_file(struct config_reader *reader, const char *path, struct config_pos pos,
-	char **ret_text, size_t *ret_len)
+/* Reads a regular file whole, into the arena. NULL, or why it cannot be. */
+static const char *read_file(struct config_reader *reader, const char *path, char **ret_text,
+	size_t *ret_len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -97,11 +98,8 @@ static bool read_file(struct config_reader *reader, const char *path, struct con
 	}
 	if (fd >= 0)
 		close(fd);
-	if (why)
-		config_error(reader->errors, pos, "'%s' cannot be read: %s",
-			config_quote(slice_of(path)).text, why);
 	*ret_len = used;
-	return !why;
+	return why;
 }
 
 static unsigned column_of(const char *line, const char *at)
@@ -166,10 +164,25 @@ static void add_lines(struct config_reader *reader, struct entries *entries, con
 	}
 }
 
+static void lacks_file(struct config_reader *reader, struct entries *entries, const char *path,
+	struct config_pos pos, const char *why)
+{
+	struct config_quoted name = config_quote(slice_of(path));
+
+	if (!entries->may_lack_files) {
+		config_error(reader->errors, pos, "'%s' cannot be read: %s", name.text, why);
+		return;
+	}
+	entries->incomplete = true;
+	config_warning(reader->errors, pos,
+		"'%s' cannot be read: %s; what it may hold is unknown until a reload reads it",
+		name.text, why);
+}
+
 static void add_file(
 	struct config_reader *reader, struct entries *entries, const struct config_node *node)
 {
-	const char *path = node->text.data + strlen("file:");
+	const char *path = node->text.data + strlen("file:"), *why;
 	char *file, *text;
 	size_t len;
 
@@ -182,8 +195,11 @@ static void add_file(
 			config_quote(slice_of(path)).text);
 		return;
 	}
-	if (!read_file(reader, path, node->pos, &text, &len))
+	why = read_file(reader, path, &text, &len);
+	if (why) {
+		lacks_file(reader, entries, path, node->pos, why);
 		return;
+	}
 	file = arena_alloc(reader->arena, strlen(path) + 1);
 	memcpy(file, path, strlen(path) + 1);
 	add_lines(reader, entries, file, text, len);
@@ -257,7 +273,7 @@ static void expand(struct config_reader *reader, struct entries *entries,
 static void keep(struct config_reader *reader, struct entries *entries, bool lines,
 	struct config_strings *ret)
 {
-	struct config_strings strings = {NULL, NULL, entries->count};
+	struct config_strings strings = {NULL, NULL, entries->count, entries->incomplete};
 
 	if (strings.count) {
 		strings.items =
@@ -285,6 +301,15 @@ void config_read_lines(struct config_reader *reader, const struct config_node *n
 	const char *name, struct config_strings *ret)
 {
 	struct entries entries = {0};
+
+	expand(reader, &entries, node, name);
+	keep(reader, &entries, true, ret);
+}
+
+void config_read_maps(struct config_reader *reader, const struct config_node *node,
+	const char *name, struct config_strings *ret)
+{
+	struct entries entries = {.may_lack_files = true};
 
 	expand(reader, &entries, node, name);
 	keep(reader, &entries, true, ret);

@@ -7,6 +7,8 @@
  *
  * `@old @new` is no catchall but one domain under two names: the same local part is looked up
  * there. postmaster and abuse must be reachable (RFC 2142) and are never refused.
+ *
+ * A map that could not be read may hold any address: then only one that stands in another is known.
  */
 #include "common/alloc.h"
 #include "common/strmap.h"
@@ -21,7 +23,8 @@ struct options {
 };
 
 static const struct config_key keys[] = {
-	{ .name = "maps", .type = CONFIG_TYPE_LINES, .offset = offsetof(struct options, maps) },
+	{ .name = "maps", .type = CONFIG_TYPE_LINES, .offset = offsetof(struct options, maps),
+	  .flags = CONFIG_MAY_LACK_FILES },
 };
 
 static const struct config_check check = {
@@ -43,6 +46,7 @@ struct target {
 struct data {
 	struct strmap *addresses;       /* folded local@domain; the value says only: it is there */
 	struct strmap *domains;         /* domain -> struct target */
+	bool incomplete;                /* a map could not be read */
 	struct arena arena;
 };
 
@@ -95,6 +99,7 @@ static void configure(struct rule *rule, const struct site *site, struct config_
 	data->addresses = strmap_new();
 	data->domains = strmap_new();
 	arena_init(&data->arena, ARENA_BYTES);
+	data->incomplete = options->maps.incomplete;
 	rule->data = data;
 	for (size_t i = 0; i < options->maps.count; i++) {
 		struct slice key, value;
@@ -137,7 +142,9 @@ static struct slice at_domain(struct arena *arena, struct slice address, struct 
 	return slice_make(text, local.len + 1 + domain.len);
 }
 
-static bool is_only_caught(const struct data *data, const struct request *request)
+enum found { FOUND, CAUGHT, NOWHERE };
+
+static enum found look_up(const struct data *data, const struct request *request)
 {
 	struct slice full = request->recipient.folded, plain = request->recipient.subject;
 	struct slice domain = request->recipient.domain;
@@ -146,17 +153,17 @@ static bool is_only_caught(const struct data *data, const struct request *reques
 		const struct target *target;
 
 		if (strmap_get(data->addresses, full) || strmap_get(data->addresses, plain))
-			return false;
+			return FOUND;
 		target = strmap_get(data->domains, domain);
 		if (!target)
-			return false;
+			return NOWHERE;
 		if (target->domain.len == 0)
-			return true;
+			return CAUGHT;
 		domain = target->domain;
 		full = at_domain(request->arena, full, domain);
 		plain = at_domain(request->arena, plain, domain);
 	}
-	return false; /* the domains go round in circles */
+	return NOWHERE; /* the domains go round in circles */
 }
 
 static bool is_role(const struct mail_address *recipient)
@@ -171,13 +178,16 @@ static bool is_role(const struct mail_address *recipient)
 static enum rule_result step(const struct rule *rule, const struct rule_ask *ask)
 {
 	const struct mail_address *recipient = &ask->request->recipient;
+	const struct data *data = rule->data;
+	enum found found;
 
 	if (recipient->kind != MAIL_ADDRESS_DOMAIN || !recipient->domain_is_local ||
 	    is_role(recipient))
 		return RULE_NEXT;
-	if (is_only_caught(rule->data, ask->request))
-		return rule_bad(ask, 0, "catchall");
-	return RULE_NEXT;
+	found = look_up(data, ask->request);
+	if (found != FOUND && data->incomplete)
+		return rule_unknown(ask, 0, "map_unreadable");
+	return found == CAUGHT ? rule_bad(ask, 0, "catchall") : RULE_NEXT;
 }
 
 const struct rule_ops rule_catchall = {

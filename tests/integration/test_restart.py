@@ -199,6 +199,28 @@ class Reload(DaemonBench):
         wait_for("the new list", lambda: self.probe(reeved).startswith("521 5.7.1 "), 10)
 
 
+    def test_a_map_that_cannot_be_read(self):
+        """Mail passes and the log says why; when the map is there, the next reload uses it. One that goes away is the same."""
+        path = self.dir.path + "/virtual"
+        reeved = self.reeve("site: { origin: example.com, domains: [example.com] }\n"
+                            "rules: [{ name: no-catchall, check: catchall, maps: ['file:%s'] }]\n" % path)
+        where = r"reeve\.yaml:2:\d+: warning: '%s' cannot be read: No such file or directory; .*until a reload" % path
+
+        def one(name):
+            return reeved.ask(request(recipient=name + "@example.com", instance=self.instance()))
+        reeved.wait_log(where)
+        self.assertEqual(one("bob"), "DUNNO")
+        reeved.wait_log("unknown=no-catchall:map_unreadable")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("alice@example.com alice\n@example.com caught\n")
+        reeved.reload()
+        wait_for("the map", lambda: one("bob").startswith("550 5.1.1 bob@example.com: no such user"), 10)
+        self.assertEqual(one("alice"), "DUNNO")
+        os.unlink(path)
+        reeved.reload()
+        wait_for("the map to be gone", lambda: one("bob") == "DUNNO", 10)
+        reeved.wait_log("event=config_warning .*" + where)
+
 BROKEN = """\
 version: 1
 deadline: 3

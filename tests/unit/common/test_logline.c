@@ -128,7 +128,7 @@ Test(logline, what_does_not_fit_is_left_out_whole)
 
 struct test_sink {
 	struct log_sink sink;
-	char text[200];
+	char text[LOGLINE_MESSAGE_BYTES * 4 + 200];
 	unsigned lines;
 };
 
@@ -154,6 +154,26 @@ Test(logline, events)
 	log_event(&test.sink, LOG_LEVEL_ERROR, "bad-request", "why", SLICE("a NUL byte"));
 	cr_assert_str_eq(test.text, "event=bad-request why=\"a NUL byte\"");
 	cr_assert_eq(test.lines, 2);
+}
+
+/* What is wrong with a configuration is told whole, also where it is all quotes. */
+Test(logline, a_message_of_our_own_may_be_longer)
+{
+	struct test_sink test = {.sink = {keep, LOG_LEVEL_NOTICE}};
+	char text[LOGLINE_MESSAGE_BYTES + 2];
+	size_t prefix = strlen("event=e message=");
+
+	memset(text, 'x', sizeof(text));
+	log_event(&test.sink, LOG_LEVEL_ERROR, "e", "message", slice_make(text, LOGLINE_MESSAGE_BYTES));
+	cr_assert_eq(strlen(test.text), prefix + LOGLINE_MESSAGE_BYTES);
+	log_event(&test.sink, LOG_LEVEL_ERROR, "e", "message", slice_make(text, LOGLINE_MESSAGE_BYTES + 1));
+	cr_assert_eq(strlen(test.text), prefix + LOGLINE_MESSAGE_BYTES + 3);
+	cr_assert_str_eq(test.text + prefix + LOGLINE_MESSAGE_BYTES - 1, "x...");
+	memset(text, '"', sizeof(text));
+	log_event(&test.sink, LOG_LEVEL_ERROR, "e", "message", slice_make(text, LOGLINE_MESSAGE_BYTES));
+	cr_assert_eq(strlen(test.text), prefix + LOGLINE_MESSAGE_BYTES * 4);
+	log_event(&test.sink, LOG_LEVEL_ERROR, "e", "message", SLICE("it's a \"text\""));
+	cr_assert_str_eq(test.text, "event=e message=\"it's a \\x22text\\x22\"");
 }
 
 Test(logline, level_names)

@@ -81,3 +81,18 @@ Test(rule_catchall, maps_from_files)
 	cr_expect_str_eq(answer(TO("bob@example.com")), "bad catchall");
 	fixture_stop();
 }
+
+/* It may hold any address, or none. */
+Test(rule_catchall, a_map_that_cannot_be_read)
+{
+	fixture_start(SITE "rules: [{ name: c, check: catchall, maps: [\"file:/nonexistent/virtual\", "
+			   "alice@example.com alice, \"@example.com caught\"] }]\n");
+	cr_expect_str_eq(answer(TO("alice@example.com")), "next");
+	cr_expect_str_eq(answer(TO("bob@example.com")), "unknown map_unreadable");
+	cr_expect_str_eq(answer(TO("bob@old.example")), "unknown map_unreadable");
+	cr_expect_str_eq(answer(TO("postmaster@example.com")), "next");
+	cr_expect_str_eq(answer(TO("bob@remote.example")), "next");
+	fixture_stop();
+	cr_expect_str_eq(fixture_errors(SITE "rules: [{ name: c, check: catchall, maps: [\"file:virtual\"] }]\n"),
+			 "f:2:44: 'file:' needs an absolute path, not 'virtual'\n");
+}
