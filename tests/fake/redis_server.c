@@ -301,9 +301,13 @@ const char *redis_server_say(struct redis_server *server, ...)
 	va_start(list, server);
 	count = collect(texts, list);
 	va_end(list);
-	if (!server->redis)
+	reply = server->redis ? redisCommandArgv(server->redis, count, texts, NULL) : NULL;
+	/* Not yet connected, or it closed the line, as it does when its role changes. */
+	if (!reply) {
+		redisFree(server->redis);
 		server->redis = connect_to(server);
-	reply = redisCommandArgv(server->redis, count, texts, NULL);
+		reply = redisCommandArgv(server->redis, count, texts, NULL);
+	}
 	if (!reply)
 		die("no answer", server->redis->errstr);
 	buf_reset(&server->answer);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * One socket to a Redis or a sentinel: connecting, TLS, bytes out, replies in. It knows nothing
- * of commands, deadlines or trying again, and ends once. With link.c's tests it is the only file
- * that knows libuv here.
+ * of commands, deadlines or trying again, and ends once.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_CONN_UV_H
 #define REEVE_DAEMON_STORE_REDIS_CONN_UV_H

@@ -5,8 +5,7 @@
  *   AWAY -> (FINDING, with sentinels) -> LOOKING_UP -> CONNECTING -> GREETING -> UP -> AWAY
  *
  * link_give_up() is the only way back to AWAY, and the only place where calls end without a reply.
- * What Redis says comes by on_reply(); everything that follows from time is done in
- * redis_link_run().
+ * The way up is in link_connect.c; everything that follows from time is done in redis_link_run().
  *
  * A stopped Redis still takes connections, so UP is reached by its answer to ROLE, and kept by
  * answers: to calls, or to a PING where nothing else is out.
