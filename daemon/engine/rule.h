@@ -80,7 +80,7 @@ struct rule_ask {
 
 /* What a counting rule adds to: the request's batch. */
 struct rule_charges {
-	struct store_charge *items;     /* STORE_MAX_CHARGES of room */
+	struct store_charge *items;     /* STORE_MAX_CHARGES of room: no ruleset asks for more */
 	unsigned count;
 	uint64_t recipients;            /* what is charged now: 1 at RCPT, recipient_count for a whole message */
 };
@@ -122,6 +122,7 @@ struct rule {
 	struct reply_template *replies[RULE_MAX_REPLIES];
 	struct reply_template *plain[RULE_MAX_REPLIES]; /* to strangers, where the reply shows counters; else NULL */
 	struct reply_template *error;       /* RULE_UNKNOWN with on_error: defer, where the check has no reply for it */
+	unsigned max_charges;               /* the most it adds for one request; 1 for RULE_COUNTS unless configure() says otherwise */
 	bool refuses;                       /* its action is reject, defer or disconnect: a rate rule is a gate */
 	void *data;                         /* configure's */
 };

@@ -212,6 +212,7 @@ void rule_build(struct rule *ret, const struct rule_ops *ops, const struct confi
 	ret->except = build_matches(&from->except, site, errors, &facts);
 	ret->except_count = from->except.count;
 	build_needs(ret, facts);
+	ret->max_charges = ops->flags & RULE_COUNTS ? 1 : 0;
 	if (ops->configure)
 		ops->configure(ret, site, errors);
 	build_replies(ret, errors);

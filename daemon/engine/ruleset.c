@@ -46,6 +46,25 @@ static struct reply_template *fixed_reply(const char *text, enum reply_kind kind
 	return reply;
 }
 
+/* A request that meets all rules at once must not lose a counter. */
+static void check_charges(const struct ruleset *ruleset, struct config_errors *errors)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < ruleset->count; i++) {
+		const struct rule *rule = &ruleset->rules[i];
+
+		sum += rule->max_charges;
+		if (rule->max_charges && sum > STORE_MAX_CHARGES) {
+			config_error(errors, rule->config->pos,
+				     "rule '%s' and those above it could count in %u windows for one "
+				     "request; at most %d are possible",
+				     config_quote(rule->name).text, sum, STORE_MAX_CHARGES);
+			return;
+		}
+	}
+}
+
 struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 {
 	struct ruleset *ruleset = mem_zalloc(sizeof(*ruleset));
@@ -66,6 +85,7 @@ struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 			rule_build(&ruleset->rules[ruleset->count++], find_ops(from->check), from,
 				   config->mode, ruleset->site, errors);
 	}
+	check_charges(ruleset, errors);
 	ruleset->disconnect = fixed_reply("too many errors in this connection",
 					  REPLY_DISCONNECT_TEMPORARY, 421, "4.7.0");
 	ruleset->store_failed =

@@ -168,6 +168,19 @@ void limits_free(struct limits **limits)
 	*limits = NULL;
 }
 
+unsigned limits_max_windows(const struct config_limits *from)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < from->count; i++) {
+		const struct config_limit *limit = &from->items[i];
+
+		if (!limit->unlimited && limit->rate_count > most)
+			most = limit->rate_count;
+	}
+	return (unsigned)most;
+}
+
 static bool trial_holds(const struct trial *trial, const struct request *request,
 			const struct limits_subject *subject)
 {

@@ -33,6 +33,8 @@ struct limits *limits_new(const struct config_limits *from, enum limits_kind kin
 			  const struct site *site, struct config_errors *errors)
 	__attribute__((warn_unused_result));
 void limits_free(struct limits **limits);
+/* The most windows that any entry has. */
+unsigned limits_max_windows(const struct config_limits *from);
 /* NULL: none matches. */
 const struct config_limit *limits_find(const struct limits *limits, const struct request *request,
 				       const struct limits_subject *subject);

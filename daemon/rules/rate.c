@@ -8,6 +8,8 @@
  * `account` are subjects of authenticated and privileged clients only, unless `forgeable: yes`. A
  * request to which the subject does not apply passes the rule.
  */
+#include <assert.h>
+
 #include "common/alloc.h"
 #include "daemon/rules/limits.h"
 #include "daemon/rules/table.h"
@@ -92,6 +94,7 @@ static void configure(struct rule *rule, const struct site *site, struct config_
 	const struct options *options = rule->config->options;
 
 	rule->needs |= pers[options->per].facts;
+	rule->max_charges = limits_max_windows(&options->limits);
 	rule->data = limits_new(&options->limits, pers[options->per].kind, site, errors);
 }
 
@@ -217,9 +220,10 @@ static void charge(const struct rule *rule, const struct request *request,
 	if (!limit || limit->unlimited)
 		return;
 	subject.text = fit(request, subject.text);
-	for (size_t i = 0; i < limit->rate_count && charges->count < STORE_MAX_CHARGES; i++) {
+	for (size_t i = 0; i < limit->rate_count; i++) {
 		const struct rate *rate = &limit->rates[i];
 
+		assert(charges->count < STORE_MAX_CHARGES);
 		charges->items[charges->count++] = (struct store_charge){
 			.key = { rule->name, subject.text, (enum counter_what)options->count,
 				 rate->window_ms },

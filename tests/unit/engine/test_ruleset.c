@@ -3,6 +3,7 @@
  * Rulesets: what is in one, how one is found, and that references keep it.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "tests/unit/engine/fixture.h"
 
@@ -114,4 +115,21 @@ Test(ruleset_errors, nothing_is_told_twice)
 		      "f:4:12: 'owners' needs entries like 'address login[,login...]', not "
 		      "'joe@b.example'\n"
 		      "f:4:46: 'x' needs domains, like example.com, not 'c..example'\n");
+}
+
+Test(ruleset_errors, more_counters_than_a_request_can_have)
+{
+	char rules[4096] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < STORE_MAX_CHARGES; i++)
+		len += (size_t)snprintf(rules + len, sizeof(rules) - len, "  - {name: r%u, check: count}\n", i);
+	expect_errors(rules, NULL, "");
+	snprintf(rules + len, sizeof(rules) - len,
+		 "  - {name: look, check: look}\n  - {name: last, check: count}\n  - {name: more, check: count}\n");
+	expect_errors(rules, NULL,
+		      "f:67:5: rule 'last' and those above it could count in 65 windows for one request; "
+		      "at most 64 are possible\n");
+	snprintf(rules + len, sizeof(rules) - len, "  - {name: last, check: count, mode: off}\n");
+	expect_errors(rules, NULL, "");
 }

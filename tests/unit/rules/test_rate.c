@@ -131,12 +131,20 @@ Test(rule_rate, reply_and_action)
 	fixture_stop();
 }
 
-Test(rule_rate, a_request_has_room_for_so_many_charges)
+/* The entry with the most windows counts, whichever a request would meet. */
+Test(rule_rate, no_more_windows_than_a_request_can_have)
 {
-	fixture_start(RATE("limit: [1/1s, 1/2s, 1/3s]"));
-	ask_about(BOB);
-	fixture.charges = (struct rule_charges){ fixture.items, STORE_MAX_CHARGES - 2, 1 };
-	fixture.rule->ops->charge(fixture.rule, &fixture.request, &fixture.charges);
-	cr_expect_eq(fixture.charges.count, STORE_MAX_CHARGES);
-	fixture_stop();
+	static const char eight[] = "limits: [{ login: [a], limit: unlimited }, { login: [b], limit: 1/1h }, "
+				    "{ limit: [1/1s, 1/2s, 1/3s, 1/4s, 1/5s, 1/6s, 1/7s, 1/8s] }]";
+	char text[4096] = "rules:\n";
+	size_t len = strlen(text);
+
+	for (unsigned i = 0; i < STORE_MAX_CHARGES / 8; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "  - { name: r%u, check: rate, %s }\n", i, eight);
+	cr_expect_str_eq(fixture_errors(text), "");
+	snprintf(text + len, sizeof(text) - len, "  - { name: free, check: rate, limit: unlimited }\n"
+						 "  - { name: over, check: rate, limit: 5/1h }\n");
+	cr_expect_str_eq(fixture_errors(text),
+			 "f:11:5: rule 'over' and those above it could count in 65 windows for one request; "
+			 "at most 64 are possible\n");
 }
