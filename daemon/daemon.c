@@ -17,6 +17,7 @@
 #include "daemon/dns/dns_ares.h"
 #include "daemon/engine/load.h"
 #include "daemon/log_watch.h"
+#include "daemon/operate/ban_report.h"
 #include "daemon/operate/control.h"
 #include "daemon/operate/systemd.h"
 
@@ -80,46 +81,12 @@ static void log_number(struct daemon *daemon, enum log_level level, const char *
 
 /* --- bans: what happened goes to the log and the store --- */
 
-static const char *const ban_events[] = {
-	[BANS_BANNED] = "ban",           [BANS_WOULD_BAN] = "would_ban",
-	[BANS_EXTENDED] = "ban_extended", [BANS_REMOVED] = "unban",
-	[BANS_STORM_BEGIN] = "ban_storm_begin", [BANS_STORM_END] = "ban_storm_end",
-	[BANS_SPARED] = "ban_spared",    [BANS_LOGIN_ALARM] = "login_alarm",
-};
-
-static void log_ban(struct daemon *daemon, const struct bans_event *event)
-{
-	char memory[1024], text[CIDR_TEXT_BYTES];
-	struct buf line, until;
-	char until_memory[32];
-
-	buf_init_fixed(&line, memory, sizeof(memory));
-	logline_text(&line, "event", ban_events[event->kind]);
-	if (event->ban) {
-		logline_slice(&line, "client", cidr_format(&event->ban->network, text));
-		logline_text(&line, "reason", event->ban->reason);
-		logline_text(&line, "by", event->ban->by);
-		buf_init_fixed(&until, until_memory, sizeof(until_memory));
-		if (event->ban->until_wall_ms != UINT64_MAX)
-			units_format_time(&until, event->ban->until_wall_ms);
-		if (until.len)
-			logline_slice(&line, "until", buf_slice(&until));
-	}
-	if (event->login.len)
-		logline_slice(&line, "login", event->login);
-	if (event->why)
-		logline_text(&line, "why", event->why);
-	if (event->count)
-		logline_u64(&line, "count", event->count);
-	sink(daemon)->write(sink(daemon), LOG_LEVEL_WARNING, buf_slice(&line));
-}
-
 static void on_ban_event(struct bans_sink *bans_sink, const struct bans_event *event,
 			 struct clock_now now)
 {
 	struct daemon *daemon = LIST_ENTRY(bans_sink, struct daemon, bans_sink);
 
-	log_ban(daemon, event);
+	ban_report_log(sink(daemon), event);
 	if (event->kind == BANS_BANNED || event->kind == BANS_EXTENDED)
 		daemon->store->ops->ban_put(daemon->store, event->ban, now);
 	else if (event->kind == BANS_REMOVED)

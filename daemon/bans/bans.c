@@ -402,7 +402,7 @@ void bans_tick(struct bans *bans, struct clock_now now)
 	struct ban gone;
 
 	while (ban_list_expire(bans->list, now.wall_ms, &gone))
-		bans_tell(bans, BANS_REMOVED, &gone, 0, "expired", now);
+		bans_tell(bans, gone.manual ? BANS_REMOVED : BANS_ENDED, &gone, 0, "expired", now);
 	while (now.wall_ms > keep_ms && ban_list_forget(bans->list, now.wall_ms - keep_ms, &gone))
 		bans_tell(bans, BANS_REMOVED, &gone, 0, "forgotten", now);
 	if (brake_tick(&bans->brake, now.mono_ms, &refused))

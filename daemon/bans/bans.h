@@ -23,22 +23,23 @@ enum bans_event_kind {
 	BANS_STORM_BEGIN,       /* more than max_per_minute: automatic bans stop */
 	BANS_STORM_END,
 	BANS_SPARED,            /* enough was seen, but something spoke for it; once an hour per address */
-	BANS_LOGIN_ALARM        /* login_strikes reached; once per window and login */
+	BANS_LOGIN_ALARM,       /* login_strikes reached; once per window and login */
+	BANS_ENDED              /* an automatic one: its time is over; it is still remembered */
 };
 
 struct bans_event {
 	enum bans_event_kind kind;
-	const struct ban *ban;  /* BANNED, WOULD_BAN, EXTENDED, REMOVED, SPARED */
+	const struct ban *ban;  /* BANNED, WOULD_BAN, EXTENDED, REMOVED, ENDED, SPARED */
 	struct slice login;     /* LOGIN_ALARM */
 	uint64_t count;         /* strikes, bans of the storm */
 	/* A static word. BANNED, WOULD_BAN, EXTENDED: "strikes", "disconnect",
 	 * "auth_failures", "by_hand". SPARED: "bad_share", "max_share", "good_login",
 	 * "protected" (only for what the log shows). REMOVED: "removed" (by
 	 * hand), "protected" (by a reload), "full", "expired" (made by hand, its time is
-	 * over), "forgotten". An automatic ban whose time is over only stops to be found,
-	 * without an event: it is remembered for bans.max_duration, because another one soon
-	 * after lasts longer, and then "forgotten". So what is kept on BANNED and EXTENDED and
-	 * dropped on REMOVED is what bans_restore() wants to see. */
+	 * over), "forgotten". ENDED: "expired". An automatic ban that has ended is remembered for
+	 * bans.max_duration, because another one soon after lasts longer, and then "forgotten".
+	 * So what is kept on BANNED and EXTENDED and dropped on REMOVED is what
+	 * bans_restore() wants to see. */
 	const char *why;
 };
 

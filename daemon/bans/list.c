@@ -467,15 +467,17 @@ bool ban_list_expire(struct ban_list *list, uint64_t wall_ms, struct ban *ret_ba
 {
 	const struct heap *automatic = &list->heaps[false], *manual = &list->heaps[true];
 
-	while (automatic->count) {
+	if (automatic->count) {
 		uint32_t number = automatic->items[0];
 		struct entry *entry = entry_at(list, number);
 
-		if (entry->ban.until_wall_ms > wall_ms)
-			break;
-		leave(list, number);
-		set_place(list, number, PLACE_FORMER);
-		list_append(&list->former, &entry->former);
+		if (entry->ban.until_wall_ms <= wall_ms) {
+			*ret_ban = entry->ban;
+			leave(list, number);
+			set_place(list, number, PLACE_FORMER);
+			list_append(&list->former, &entry->former);
+			return true;
+		}
 	}
 	if (!manual->count || entry_at(list, manual->items[0])->ban.until_wall_ms > wall_ms)
 		return false;

@@ -39,8 +39,8 @@ bool ban_list_is_over(const struct ban_list *list);
 /* Takes out the next to leave: the longest ended, else the automatic one that ends first.
  * `ret_was_live` says which. false: only bans made by hand are left. */
 bool ban_list_evict(struct ban_list *list, struct ban *ret_ban, bool *ret_was_live);
-/* Takes out the next ban made by hand whose time has come, while there is one; automatic ones
- * become former. */
+/* The next ban whose time has come, while there is one: those made by hand are taken out, automatic
+ * ones become former. */
 bool ban_list_expire(struct ban_list *list, uint64_t wall_ms, struct ban *ret_ban);
 /* Takes out the next former one that had ended at `ended_wall_ms`. */
 bool ban_list_forget(struct ban_list *list, uint64_t ended_wall_ms, struct ban *ret_ban);

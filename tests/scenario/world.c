@@ -29,7 +29,7 @@ static void keep_ban_event(struct bans_sink *sink, const struct bans_event *even
 {
 	static const char *const names[] = {
 		"ban", "would_ban", "ban_extended", "unban", "ban_storm_begin", "ban_storm_end",
-		"ban_spared", "login_alarm",
+		"ban_spared", "login_alarm", "ban_ended",
 	};
 	struct world *world =
 		(struct world *)(void *)((char *)sink - offsetof(struct world, bans_sink));

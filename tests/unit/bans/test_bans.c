@@ -62,8 +62,11 @@ Test(bans, a_ban_ends_and_the_next_one_doubles_up_to_the_maximum)
 		cr_expect_eq(bans_count(f.bans), 0);
 	}
 	cr_expect_eq(how_many(BANS_REMOVED), 0);
+	cr_expect_eq(how_many(BANS_ENDED), 7);
+	cr_expect_str_eq(last(BANS_ENDED)->why, "expired");
 	wait_ms(DAY_MS);
 	cr_expect_str_eq(last(BANS_REMOVED)->why, "forgotten");
+	cr_expect_eq(how_many(BANS_ENDED), 7);
 	strike("198.51.100.7", 4);
 	cr_expect_eq(find("198.51.100.7")->times, 1, "a day in peace: from the beginning");
 	stop();
