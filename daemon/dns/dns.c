@@ -452,6 +452,17 @@ const struct dns_answer *dns_ask_ptr(struct dns *dns, struct dns_query *query, c
 	return dns_ask(dns, query, DNS_PTR, slice_make(name, (size_t)(end - name)), waiter);
 }
 
+const char *dns_word(const struct dns_answer *answer)
+{
+	static const char *const words[] = {
+		[DNS_FOUND] = "found",     [DNS_NXDOMAIN] = "no such name",
+		[DNS_NODATA] = "no records", [DNS_UNKNOWN] = "could not be looked up",
+		[DNS_DEAD] = "no resolver answers",
+	};
+
+	return answer ? words[answer->status] : "no answer yet";
+}
+
 void dns_cancel(struct dns_query *query)
 {
 	if (!query->started)

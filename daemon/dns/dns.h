@@ -48,6 +48,9 @@ struct dns_answer {
 	struct dns_record records[];
 };
 
+/* "found", "nxdomain", ...; of NULL: "no answer yet". */
+const char *dns_word(const struct dns_answer *answer);
+
 struct dns;
 struct dns_flight;
 

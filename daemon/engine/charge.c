@@ -28,6 +28,7 @@ void charge_collect(struct ticket *ticket, unsigned index)
 	unsigned first = charges->count;
 
 	if (!charges->items) {
+		charges->overrides = ticket->pipeline->services.store->overrides;
 		charges->items = arena_alloc(request->arena,
 					     STORE_MAX_CHARGES * sizeof(*charges->items));
 		charges->recipients = is_whole_message(request) ? request->recipient_count : 1;
@@ -88,12 +89,32 @@ static bool apply_over(struct ticket *ticket, unsigned index, const struct count
 	return look_apply(ticket, index, &finding);
 }
 
+static enum ticket_phase after_charging(const struct ticket *ticket)
+{
+	return ticket->explain ? TICKET_REST : TICKET_FINISH;
+}
+
+/* How many of the charges the answer depends on. */
+static unsigned batch_of(const struct ticket *ticket)
+{
+	return ticket->explain ? explain_batch(ticket) : ticket->charges.count;
+}
+
+/* The charges are not made: the message is settled instead, or none that could be known again. */
+static void drop_charges(struct ticket *ticket)
+{
+	if (ticket->explain)
+		explain_end(ticket);
+	else
+		ticket->charges.count = 0;
+}
+
 /* design.md section 8: local decisions are the store's own business; what comes back as failed is
  * answered as the postmaster said. */
 static void apply_failure(struct ticket *ticket)
 {
-	ticket->pipeline->counts.store_failures++;
-	ticket->phase = TICKET_FINISH;
+	ticket->pipeline->counts.store_failures += !ticket->explain;
+	ticket->phase = after_charging(ticket);
 	if (ticket->ruleset->config->store.on_failure != 2 ||
 	    ticket->ruleset->config->mode != CONFIG_ENFORCE)
 		return;
@@ -105,7 +126,7 @@ static void apply_failure(struct ticket *ticket)
 }
 
 /* Is the op answered? False: sleep on. An op that overstays the request's deadline has failed. */
-static bool op_is_over(struct ticket *ticket, struct store_op *op, struct clock_now now)
+bool charge_is_over(struct ticket *ticket, struct store_op *op, struct clock_now now)
 {
 	if (op->state == STORE_OP_DONE)
 		return true;
@@ -157,6 +178,7 @@ static void submit_settle(struct ticket *ticket, struct clock_now now)
 		.recipient = request->recipient_count == 1 ? request->recipient_hash : 0,
 		.size_bytes = request->size_bytes,
 		.end_of_message = request->state == POLICY_STATE_END_OF_MESSAGE,
+		.dry = ticket->explain != NULL,
 	};
 	store_settle(ticket->pipeline->services.store, &ticket->settle, now);
 }
@@ -167,15 +189,16 @@ enum ticket_turn charge_settle(struct ticket *ticket, struct clock_now now)
 	struct store_settle *settle = &ticket->settle;
 
 	ticket->phase = TICKET_RESERVE;
-	if (!is_whole_message(request) || !ruleset_counts(ticket->ruleset))
+	if (!is_whole_message(request) || !ruleset_counts(ticket->ruleset) ||
+	    verdict_refuses(ticket->verdict.kind))
 		return TICKET_GO_ON;
 	if (hash128_is_zero(request->ids.transaction)) {
-		ticket->charges.count = 0; /* no message to charge: a repeat would count again */
+		drop_charges(ticket); /* no message to charge: a repeat would count again */
 		return TICKET_GO_ON;
 	}
 	if (settle->op.state == STORE_OP_IDLE)
 		submit_settle(ticket, now);
-	if (!op_is_over(ticket, &settle->op, now)) {
+	if (!charge_is_over(ticket, &settle->op, now)) {
 		ticket->phase = TICKET_SETTLE;
 		return TICKET_SLEEP;
 	}
@@ -187,24 +210,28 @@ enum ticket_turn charge_settle(struct ticket *ticket, struct clock_now now)
 		apply_settle_refusal(ticket);
 	/* Unknown to the store though this node was asked at RCPT: all its recipients were free. */
 	if (!settle->unknown || request->recipients_before > 0)
-		ticket->charges.count = 0;
+		drop_charges(ticket);
+	if (!settle->unknown && ticket->explain)
+		explain_settles(ticket);
 	return TICKET_GO_ON;
 }
 
-static void submit_reserve(struct ticket *ticket, struct clock_now now)
+void charge_submit(struct ticket *ticket, struct store_reserve *op, unsigned first, unsigned end,
+		   struct clock_now now)
 {
 	const struct request *request = &ticket->request;
 
-	ticket->reserve = (struct store_reserve){
+	*op = (struct store_reserve){
 		.op.waiter = &ticket->waiter,
 		.transaction = request->ids.transaction,
 		.service = request->ids.service,
 		.recipient = is_whole_message(request) ? 0 : request->recipient_hash,
 		.asked = request->recipients_with,
-		.charges = ticket->charges.items,
-		.count = ticket->charges.count,
+		.dry = ticket->explain != NULL,
+		.charges = ticket->charges.items + first,
+		.count = end - first,
 	};
-	store_reserve(ticket->pipeline->services.store, &ticket->reserve, now);
+	store_reserve(ticket->pipeline->services.store, op, now);
 }
 
 static void log_warning(struct ticket *ticket, const struct store_charge *charge)
@@ -239,10 +266,8 @@ static uint64_t longest_retry(const struct store_reserve *reserve)
 	return longest;
 }
 
-static void apply_reserve(struct ticket *ticket)
+void charge_apply(struct ticket *ticket, const struct store_reserve *reserve)
 {
-	const struct store_reserve *reserve = &ticket->reserve;
-
 	for (unsigned i = 0; i < reserve->count; i++) {
 		const struct store_charge *charge = &reserve->charges[i];
 		struct counters counters = {
@@ -255,29 +280,35 @@ static void apply_reserve(struct ticket *ticket)
 
 		if (charge->warn)
 			log_warning(ticket, charge);
-		if (charge->outcome == CHARGE_OVER &&
-		    apply_over(ticket, charge->rule_index, &counters))
+		if (charge->outcome != CHARGE_OVER ||
+		    !apply_over(ticket, charge->rule_index, &counters))
+			continue;
+		if (!ticket->explain)
 			return;
+		explain_end(ticket);
 	}
 }
 
 enum ticket_turn charge_reserve(struct ticket *ticket, struct clock_now now)
 {
 	struct store_reserve *reserve = &ticket->reserve;
+	unsigned count = batch_of(ticket);
 
-	if (ticket->charges.count == 0 || verdict_refuses(ticket->verdict.kind)) {
-		ticket->phase = TICKET_FINISH;
+	if (count == 0 || verdict_refuses(ticket->verdict.kind)) {
+		ticket->phase = after_charging(ticket);
 		return TICKET_GO_ON;
 	}
 	if (reserve->op.state == STORE_OP_IDLE)
-		submit_reserve(ticket, now);
-	if (!op_is_over(ticket, &reserve->op, now))
+		charge_submit(ticket, reserve, 0, count, now);
+	if (!charge_is_over(ticket, &reserve->op, now))
 		return TICKET_SLEEP;
-	ticket->phase = TICKET_FINISH;
+	if (ticket->explain)
+		explain_asked(ticket, count);
+	ticket->phase = after_charging(ticket);
 	if (reserve->op.failed)
 		apply_failure(ticket);
 	else
-		apply_reserve(ticket);
+		charge_apply(ticket, reserve);
 	return TICKET_GO_ON;
 }
 
@@ -287,4 +318,6 @@ void charge_cancel(struct ticket *ticket)
 
 	store_forget(store, &ticket->reserve.op);
 	store_forget(store, &ticket->settle.op);
+	if (ticket->explain)
+		explain_cancel(ticket);
 }

@@ -55,20 +55,34 @@ static bool is_strike(const struct verdict *verdict)
 }
 
 /* Client, helo and sender rules strike once per transaction, recipient rules once per recipient. */
+static uint32_t strike_word(const struct ticket *ticket)
+{
+	const struct rule *rule = ticket->verdict.rule;
+	uint64_t what = hash64_mix(0x737472696b65, rule->name_hash);
+
+	if (rule->ops->flags & RULE_PER_RECIPIENT)
+		what = hash64_mix(what, ticket->request.recipient_hash);
+	return (uint32_t)what | 1;
+}
+
 static bool is_first_strike(struct ticket *ticket)
 {
 	const struct request *request = &ticket->request;
-	const struct rule *rule = ticket->verdict.rule;
-	uint64_t what = hash64_mix(0x737472696b65, rule->name_hash);
-	struct transaction *transaction;
+	struct transaction *transaction =
+		transactions_get(ticket->pipeline->services.transactions, request->ids.transaction,
+				 request->now.mono_ms);
 
-	transaction = transactions_get(ticket->pipeline->services.transactions,
-				       request->ids.transaction, request->now.mono_ms);
-	if (!transaction)
-		return true;
-	if (rule->ops->flags & RULE_PER_RECIPIENT)
-		what = hash64_mix(what, request->recipient_hash);
-	return transaction_first(transaction, (uint32_t)what | 1);
+	return !transaction || transaction_first(transaction, strike_word(ticket));
+}
+
+static bool would_be_first_strike(const struct ticket *ticket)
+{
+	const struct request *request = &ticket->request;
+	const struct transaction *transaction =
+		transactions_peek(ticket->pipeline->services.transactions, request->ids.transaction,
+				  request->now.mono_ms);
+
+	return !transaction || transaction_is_first(transaction, strike_word(ticket));
 }
 
 static struct smtp_connection *connection_of(struct ticket *ticket, struct clock_now now)
@@ -286,13 +300,38 @@ static void count(struct ticket *ticket)
 	}
 }
 
-void finish_run(struct ticket *ticket, struct clock_now now)
+/* What follow_connection() would have made of the answer. */
+static void foresee_strike(struct ticket *ticket)
+{
+	const struct request *request = &ticket->request;
+	const struct config_bans *config = &ticket->ruleset->config->bans;
+
+	if (config->mode == CONFIG_OFF || !is_strike(&ticket->verdict) ||
+	    !would_be_first_strike(ticket))
+		return;
+	explain_strikes(ticket);
+	if ((request->facts & FACT_CLIENT) &&
+	    bans_is_protected(ticket->pipeline->services.bans, &request->client))
+		return;
+	if (config->disconnect_at && request->connection_strikes + 1 >= config->disconnect_at)
+		disconnect_now(ticket);
+}
+
+static void follow(struct ticket *ticket, struct clock_now now)
 {
 	bool struck = follow_connection(ticket, now);
 
 	follow_transaction(ticket, now);
 	count(ticket);
-	reply_write(&ticket->reply, ticket->verdict.reply, &ticket->verdict.vars);
 	if (!slice_is(ticket->ruleset->config->bans.maillog, "off"))
 		note_answer(ticket, struck, now);
+}
+
+void finish_run(struct ticket *ticket, struct clock_now now)
+{
+	if (ticket->explain)
+		foresee_strike(ticket);
+	else
+		follow(ticket, now);
+	reply_write(&ticket->reply, ticket->verdict.reply, &ticket->verdict.vars);
 }

@@ -45,6 +45,7 @@ static struct rule_ask make_ask(struct ticket *ticket, unsigned index,
 				struct rule_finding *finding)
 {
 	return (struct rule_ask){
+		.notes = ticket->explain ? explain_notes(ticket) : NULL,
 		.request = &ticket->request,
 		.dns = ticket->pipeline->services.dns,
 		.bans = ticket->pipeline->services.bans,
@@ -73,18 +74,40 @@ static bool connection_is_over(struct ticket *ticket)
 	return true;
 }
 
+/* The answer is clear: false for an explained request, which goes on. */
+static bool ends_here(struct ticket *ticket)
+{
+	if (ticket->explain) {
+		explain_end(ticket);
+		return false;
+	}
+	ticket->phase = TICKET_FINISH;
+	return true;
+}
+
+/* Nothing but the charges so far can refuse any more. */
+static bool passes_here(struct ticket *ticket)
+{
+	if (ticket->explain) {
+		explain_pass(ticket);
+		return false;
+	}
+	ticket->phase = TICKET_SETTLE;
+	return true;
+}
+
 void look_ask_all(struct ticket *ticket)
 {
 	const struct ruleset *ruleset = ticket->ruleset;
 
-	if (connection_is_over(ticket)) {
-		ticket->phase = TICKET_FINISH;
+	if (connection_is_over(ticket) && ends_here(ticket))
 		return;
-	}
 	for (unsigned i = 0; i < ruleset->count; i++) {
 		const struct rule *rule = &ruleset->rules[i];
 
 		ticket->trace[i].kind = (uint8_t)judge(rule, &ticket->request);
+		if (ticket->explain)
+			explain_judged(ticket, i);
 		if (ticket->trace[i].kind == TRACE_SKIPPED && rule->ops->ask) {
 			struct rule_finding unused = { 0 };
 			struct rule_ask ask = make_ask(ticket, i, &unused);
@@ -129,12 +152,12 @@ static bool can_be_given(const struct ticket *ticket, const struct rule *rule,
 {
 	const struct request *request = &ticket->request;
 	enum policy_state state = request->state;
-	struct transaction *transaction;
+	const struct transaction *transaction;
 
 	if (kind == VERDICT_MARK) {
 		if (state != POLICY_STATE_RCPT && state != POLICY_STATE_DATA)
 			return false;
-		transaction = transactions_find(ticket->pipeline->services.transactions,
+		transaction = transactions_peek(ticket->pipeline->services.transactions,
 						request->ids.transaction, request->now.mono_ms);
 		return !transaction || transaction_is_first(transaction, rule->name_hash);
 	}
@@ -173,7 +196,9 @@ bool look_apply(struct ticket *ticket, unsigned index, const struct rule_finding
 
 	ticket->trace[index].reason = finding->reason;
 	ticket->trace[index].reply = (uint8_t)finding->reply;
-	if (rule->mode != CONFIG_ENFORCE)
+	if (ticket->explain)
+		explain_found(ticket, index, kind, reply, finding);
+	if (rule->mode != CONFIG_ENFORCE || explain_has_ended(ticket))
 		return false;
 	if (verdict_refuses(kind)) {
 		decide(ticket, rule, kind, reply, finding, true);
@@ -196,7 +221,9 @@ static bool apply_unknown(struct ticket *ticket, unsigned index,
 		return false;
 	if (finding->reply < rule->ops->reply_count && rule->ops->replies[finding->reply].on_error)
 		reply = rule->replies[finding->reply];
-	if (rule->mode != CONFIG_ENFORCE)
+	if (ticket->explain)
+		explain_found(ticket, index, VERDICT_DEFER, reply, finding);
+	if (rule->mode != CONFIG_ENFORCE || explain_has_ended(ticket))
 		return false;
 	decide(ticket, rule, VERDICT_DEFER, reply, finding, false);
 	ticket->verdict.reason = ticket->trace[index].reason;
@@ -214,6 +241,8 @@ static enum after step(struct ticket *ticket, unsigned index, bool final)
 
 	ask.final = final;
 	result = rule->ops->step(rule, &ask);
+	if (ticket->explain)
+		explain_stepped(ticket, index);
 	if (result == RULE_WAIT && final)
 		result = RULE_UNKNOWN;
 	switch (result) {
@@ -249,6 +278,8 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 
 		if (ticket->trace[i].kind != TRACE_SKIPPED)
 			continue;
+		if (ticket->explain)
+			explain_turn(ticket, i);
 		if (ruleset->rules[i].ops->flags & RULE_COUNTS) {
 			charge_collect(ticket, i);
 			continue;
@@ -258,11 +289,13 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 			return ticket->waiter.expected || ticket->ready ? TICKET_SLEEP
 									: TICKET_STUCK;
 		case AFTER_REFUSED:
-			ticket->phase = TICKET_FINISH;
-			return TICKET_GO_ON;
+			if (ends_here(ticket))
+				return TICKET_GO_ON;
+			break;
 		case AFTER_PASS:
-			ticket->phase = TICKET_SETTLE;
-			return TICKET_GO_ON;
+			if (passes_here(ticket))
+				return TICKET_GO_ON;
+			break;
 		case AFTER_NEXT:
 			break;
 		}

@@ -94,30 +94,41 @@ static void leave_former_transaction(struct ticket *ticket, struct clock_now now
 	peer->transaction = id;
 }
 
-struct ticket *pipeline_submit(struct pipeline *pipeline, const struct policy_request *in,
-			       struct arena *arena, struct pipeline_peer *peer,
-			       struct clock_now now, pipeline_done_fn done, void *arg)
+struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request *in,
+			  struct arena *arena, struct pipeline_peer *peer, struct explain *explain,
+			  struct clock_now now)
 {
 	struct ticket *ticket = arena_zalloc(arena, sizeof(*ticket));
 	struct ruleset *ruleset = pipeline->ruleset;
+	struct request_tables tables = pipeline->tables;
 
 	ticket->waiter.wake = ticket_wake;
 	ticket->pipeline = pipeline;
 	ticket->peer = peer;
 	ticket->ruleset = ruleset_ref(ruleset);
-	ticket->done = done;
-	ticket->arg = arg;
+	ticket->explain = explain;
+	tables.only_look = explain != NULL;
 	ticket->started_ns = pipeline->services.clock_ns ? pipeline->services.clock_ns() : 0;
 	set_deadlines(ticket, now);
-	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &pipeline->tables,
-		     peer->id, now);
+	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &tables, peer->id, now);
 	ticket->trace = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
 	ticket->states = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
 	buf_init_fixed(&ticket->reply, arena_alloc(arena, REPLY_BUFFER_BYTES), REPLY_BUFFER_BYTES);
-	leave_former_transaction(ticket, now);
 	list_append(&pipeline->ready, &ticket->node);
 	ticket->ready = true;
 	pipeline->under_way++;
+	return ticket;
+}
+
+struct ticket *pipeline_submit(struct pipeline *pipeline, const struct policy_request *in,
+			       struct arena *arena, struct pipeline_peer *peer,
+			       struct clock_now now, pipeline_done_fn done, void *arg)
+{
+	struct ticket *ticket = ticket_new(pipeline, in, arena, peer, NULL, now);
+
+	ticket->done = done;
+	ticket->arg = arg;
+	leave_former_transaction(ticket, now);
 	pipeline->counts.requests++;
 	return ticket;
 }
@@ -179,6 +190,8 @@ static enum ticket_turn run_phase(struct ticket *ticket, struct clock_now now)
 		return charge_settle(ticket, now);
 	case TICKET_RESERVE:
 		return charge_reserve(ticket, now);
+	case TICKET_REST:
+		return explain_rest(ticket, now);
 	case TICKET_FINISH:
 		break;
 	}
@@ -211,9 +224,13 @@ static void run_ticket(struct ticket *ticket, struct clock_now now)
 		}
 	}
 	finish_run(ticket, now);
-	decision_log(ticket, now);
+	if (!ticket->explain)
+		decision_log(ticket, now);
 	ticket_end(ticket);
-	ticket->done(ticket->arg, buf_slice(&ticket->reply), &ticket->verdict);
+	if (ticket->explain)
+		explain_done(ticket);
+	else
+		ticket->done(ticket->arg, buf_slice(&ticket->reply), &ticket->verdict);
 	ruleset_unref(&ruleset);
 }
 

@@ -117,8 +117,11 @@ static void read_ids(struct request *request, const struct request_tables *table
 
 static void find_connection(struct request *request, const struct request_tables *tables)
 {
-	const struct smtp_connection *connection = connections_find(
-		tables->connections, request->ids.connection, request->now.mono_ms);
+	uint64_t mono_ms = request->now.mono_ms;
+	const struct smtp_connection *connection =
+		tables->only_look
+			? connections_peek(tables->connections, request->ids.connection, mono_ms)
+			: connections_find(tables->connections, request->ids.connection, mono_ms);
 
 	if (!connection)
 		return;
@@ -128,8 +131,11 @@ static void find_connection(struct request *request, const struct request_tables
 
 static void find_transaction(struct request *request, const struct request_tables *tables)
 {
-	const struct transaction *transaction = transactions_find(
-		tables->transactions, request->ids.transaction, request->now.mono_ms);
+	uint64_t mono_ms = request->now.mono_ms;
+	const struct transaction *transaction =
+		tables->only_look
+			? transactions_peek(tables->transactions, request->ids.transaction, mono_ms)
+			: transactions_find(tables->transactions, request->ids.transaction, mono_ms);
 
 	request->recipients_with = request->recipient_hash ? 1 : 0;
 	if (!transaction)

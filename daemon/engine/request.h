@@ -65,6 +65,7 @@ struct request_tables {
 	struct connections *connections;
 	struct transactions *transactions;
 	struct hash_key key;                   /* survives restarts: hashes of it are kept in the store */
+	bool only_look;                        /* what is found there does not live longer for it */
 };
 
 /* Works out all facts of `in`; `ret` needs nothing set. Adds nothing to the tables. */

@@ -13,6 +13,7 @@
 #ifndef REEVE_DAEMON_ENGINE_RULE_H
 #define REEVE_DAEMON_ENGINE_RULE_H
 
+#include "common/buf.h"
 #include "common/reply.h"
 #include "common/waiter.h"
 #include "config/config.h"
@@ -76,13 +77,38 @@ struct rule_ask {
 	void *state;                    /* rule_ops.state_bytes; NULL if that is 0 */
 	bool final;                     /* the last call: decide with what is there, RULE_WAIT is UNKNOWN */
 	struct rule_finding *finding;   /* zeroed before the first step */
+	struct buf *notes;              /* for rule_note(); NULL: nobody wants to know */
 };
+
+/* Tells `reevectl explain` what was looked at: a line "WHAT OF: FOUND", as "MX example.net: nxdomain".
+ * `found` may be NULL. Costs nothing where nobody wants to know. */
+static inline void rule_note(const struct rule_ask *ask, const char *what, struct slice of,
+			     const char *found)
+{
+	if (!ask->notes)
+		return;
+	buf_add(ask->notes, slice_of(what));
+	buf_add_char(ask->notes, ' ');
+	buf_add(ask->notes, of);
+	if (found) {
+		buf_add(ask->notes, SLICE(": "));
+		buf_add(ask->notes, slice_of(found));
+	}
+	buf_add_char(ask->notes, '\n');
+}
 
 /* What a counting rule adds to: the request's batch. */
 struct rule_charges {
 	struct store_charge *items;     /* STORE_MAX_CHARGES of room: no ruleset asks for more */
 	unsigned count;
 	uint64_t recipients;            /* what is charged now: 1 at RCPT, recipient_count for a whole message */
+	const struct overrides *overrides; /* live limits; NULL: none */
+};
+
+/* What a counting rule counts, in words of the configuration. */
+struct rule_counting {
+	const char *per;                /* static */
+	enum counter_what what;
 };
 
 struct rule_ops {
@@ -103,6 +129,12 @@ struct rule_ops {
 	/* RULE_COUNTS instead of step: adds items (key, limit, cost, warn_at, one_subject); the engine sets the rest. */
 	void (*charge)(const struct rule *rule, const struct request *request,
 		       struct rule_charges *charges);
+	/* RULE_COUNTS: the counter's subject, as a request would have it, from what a person writes
+	 * ("Bob@Example.com", "192.0.2.7", "@example.com"). Empty: it can be none. In `arena`. */
+	struct slice (*subject)(const struct rule *rule, struct slice text, const struct site *site,
+				struct arena *arena);
+	/* RULE_COUNTS: what is counted, per what. */
+	struct rule_counting (*counting)(const struct rule *rule);
 	void (*cancel)(void *state);        /* once for each state that was handed out; NULL: nothing asked */
 };
 

@@ -2,8 +2,8 @@
 /*
  * A request under way, as the files of the engine share it: pipeline.c owns
  * the queues, look.c runs the looking rules, charge.c the batch, finish.c turns the
- * verdict into a reply and its effects, decision.c writes the log line. Nobody
- * outside the engine includes this.
+ * verdict into a reply and its effects, decision.c writes the log line, explain.c is where a
+ * ticket that is only explained differs. Nobody outside the engine includes this.
  *
  * A ticket lives in the arena of its request. It is in exactly one queue
  * (ready or waiting) until it is finished or cancelled.
@@ -18,6 +18,7 @@ enum ticket_phase {
 	TICKET_LOOK,        /* looking rules, from `index` on */
 	TICKET_SETTLE,      /* the store settles what the transaction charged */
 	TICKET_RESERVE,     /* the store has the batch */
+	TICKET_REST,        /* explained: the store looks at counters that had no part in the answer */
 	TICKET_FINISH
 };
 
@@ -44,6 +45,7 @@ struct ticket {
 	struct store_settle settle;
 	struct verdict verdict;
 	struct buf reply;
+	struct explain *explain;        /* NULL: a request that Postfix asks */
 	pipeline_done_fn done;
 	void *arg;
 };
@@ -77,6 +79,11 @@ enum ticket_turn {
 	TICKET_STUCK        /* would sleep, but nothing is out that could wake it: our bug */
 };
 
+/* pipeline.c */
+struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request *in,
+			  struct arena *arena, struct pipeline_peer *peer, struct explain *explain,
+			  struct clock_now now) __attribute__((warn_unused_result));
+
 /* look.c */
 void look_ask_all(struct ticket *ticket);
 enum ticket_turn look_run(struct ticket *ticket, struct clock_now now);
@@ -89,6 +96,12 @@ void charge_collect(struct ticket *ticket, unsigned index);
 enum ticket_turn charge_settle(struct ticket *ticket, struct clock_now now);
 enum ticket_turn charge_reserve(struct ticket *ticket, struct clock_now now);
 void charge_cancel(struct ticket *ticket);
+/* For explain.c: the charges from `first` on, those below `end`, are sent as `op`. */
+void charge_submit(struct ticket *ticket, struct store_reserve *op, unsigned first, unsigned end,
+		   struct clock_now now);
+/* Is the op answered, or too late? */
+bool charge_is_over(struct ticket *ticket, struct store_op *op, struct clock_now now);
+void charge_apply(struct ticket *ticket, const struct store_reserve *op);
 
 /* finish.c */
 void finish_run(struct ticket *ticket, struct clock_now now);
@@ -96,6 +109,27 @@ void finish_run(struct ticket *ticket, struct clock_now now);
 void finish_fill_vars(const struct request *request, const struct rule *rule,
 		      struct reply_vars *vars);
 bool verdict_refuses(enum verdict_kind kind);
+
+/* explain.c; only for tickets with `explain`, but the first */
+bool explain_has_ended(const struct ticket *ticket);
+void explain_end(struct ticket *ticket);
+/* A rule said `pass`: only the charges so far can still refuse. */
+void explain_pass(struct ticket *ticket);
+/* How many of the charges the answer depends on. */
+unsigned explain_batch(const struct ticket *ticket);
+/* It is the turn of a rule that applies. */
+void explain_turn(struct ticket *ticket, unsigned index);
+struct buf *explain_notes(struct ticket *ticket);
+void explain_judged(struct ticket *ticket, unsigned index);
+void explain_stepped(struct ticket *ticket, unsigned index);
+void explain_found(struct ticket *ticket, unsigned index, enum verdict_kind kind,
+		   const struct reply_template *reply, const struct rule_finding *finding);
+void explain_asked(struct ticket *ticket, unsigned count);
+void explain_settles(struct ticket *ticket);
+void explain_strikes(struct ticket *ticket);
+enum ticket_turn explain_rest(struct ticket *ticket, struct clock_now now);
+void explain_cancel(struct ticket *ticket);
+void explain_done(struct ticket *ticket);
 
 /* decision.c */
 void decision_log(struct ticket *ticket, struct clock_now now);

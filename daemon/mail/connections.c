@@ -56,6 +56,16 @@ struct smtp_connection *connections_find(struct connections *connections, struct
 	return &connections->entries[entry];
 }
 
+const struct smtp_connection *connections_peek(const struct connections *connections,
+					       struct hash128 key, uint64_t mono_ms)
+{
+	uint32_t entry = recent_find(connections->recent, key);
+
+	return entry == RECENT_NONE || is_over(connections, entry, mono_ms)
+		       ? NULL
+		       : &connections->entries[entry];
+}
+
 static void make_room(struct connections *connections, uint64_t mono_ms)
 {
 	struct recent *recent = connections->recent;

@@ -29,6 +29,9 @@ void connections_free(struct connections **connections);
 /* NULL: not known. Valid until the next call that adds. Being found is being used. */
 struct smtp_connection *connections_find(struct connections *connections, struct hash128 key,
 					 uint64_t mono_ms);
+/* The same, without being used. */
+const struct smtp_connection *connections_peek(const struct connections *connections,
+					       struct hash128 key, uint64_t mono_ms);
 /* Finds or adds. Never NULL. */
 struct smtp_connection *connections_get(struct connections *connections, struct hash128 key,
 					uint64_t mono_ms);

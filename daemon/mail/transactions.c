@@ -102,6 +102,16 @@ struct transaction *transactions_find(struct transactions *transactions, struct 
 	return &transactions->entries[number];
 }
 
+const struct transaction *transactions_peek(const struct transactions *transactions,
+					    struct hash128 id, uint64_t mono_ms)
+{
+	uint32_t number = hash128_is_zero(id) ? RECENT_NONE : recent_find(transactions->recent, id);
+
+	return number == RECENT_NONE || is_over(transactions, number, mono_ms)
+		       ? NULL
+		       : &transactions->entries[number];
+}
+
 static void make_room(struct transactions *transactions, uint64_t mono_ms)
 {
 	struct recent *recent = transactions->recent;

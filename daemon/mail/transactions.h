@@ -27,6 +27,9 @@ void transactions_free(struct transactions **transactions);
 /* NULL: not known. Being found is being used. */
 struct transaction *transactions_find(struct transactions *transactions, struct hash128 id,
 				      uint64_t mono_ms);
+/* The same, without being used. */
+const struct transaction *transactions_peek(const struct transactions *transactions,
+					    struct hash128 id, uint64_t mono_ms);
 /* Finds or adds; NULL only for the zero id. Valid until the next call that adds. */
 struct transaction *transactions_get(struct transactions *transactions, struct hash128 id,
 				     uint64_t mono_ms);

@@ -73,8 +73,10 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 
 	if (recipient->kind == MAIL_ADDRESS_BAD_LITERAL)
 		return rule_bad(ask, 0, "malformed");
-	if (recipient->kind != MAIL_ADDRESS_LITERAL)
+	if (recipient->kind != MAIL_ADDRESS_LITERAL) {
+		rule_note(ask, "recipient", recipient->raw, "no address literal");
 		return RULE_NEXT;
+	}
 	if (site_ip_is_listed(ask->request->site, &recipient->ip) ||
 	    cidr_set_contains(rule->data, &recipient->ip))
 		return RULE_NEXT;

@@ -51,6 +51,8 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	const struct ban *ban = bans_find(ask->bans, &request->client, request->now);
 	struct slice *vars = ask->finding->vars.value;
 
+	rule_note(ask, "client", request->in->attr[POLICY_CLIENT_ADDRESS],
+		  ban ? "on the list" : "not on the list");
 	if (!ban || is_spared(rule, ask, ban))
 		return RULE_NEXT;
 	/* The list may change before the reply is written. */

@@ -182,8 +182,10 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	enum found found;
 
 	if (recipient->kind != MAIL_ADDRESS_DOMAIN || !recipient->domain_is_local ||
-	    is_role(recipient))
+	    is_role(recipient)) {
+		rule_note(ask, "recipient", recipient->raw, "not of a local domain, or a role");
 		return RULE_NEXT;
+	}
 	found = look_up(data, ask->request);
 	if (found != FOUND && data->incomplete)
 		return rule_unknown(ask, 0, "map_unreadable");

@@ -45,6 +45,7 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 {
 	const struct request *request = ask->request;
 
+	rule_note(ask, "name", request->helo.len ? request->helo : SLICE("(none yet)"), NULL);
 	if (request->connection_helo_rule == rule->name_hash)
 		return rule_bad(ask, 0, "refused_before");
 	if (request->helo.len && pattern_set_match_name(rule->data, request->helo))

@@ -34,6 +34,68 @@ struct slice limits_client_text(const struct ip *client, char memory[static CIDR
 	return ip_is_v4(client) ? ip_format(client, memory) : cidr_format(&network, memory);
 }
 
+static struct slice domain_text(struct slice domain, bool with_at, struct arena *arena)
+{
+	struct buf buf;
+
+	if (!idn_domain(domain, arena, &domain))
+		return SLICE_EMPTY;
+	if (!with_at)
+		return domain;
+	buf_init_fixed(&buf, arena_alloc(arena, domain.len + 1), domain.len + 1);
+	buf_add_char(&buf, '@');
+	buf_add(&buf, domain);
+	return buf_slice(&buf);
+}
+
+static struct slice client_text(struct slice text, struct arena *arena)
+{
+	char memory[CIDR_TEXT_BYTES];
+	struct cidr network;
+	const char *why;
+
+	if (!cidr_parse(text, &network, &why) ||
+	    network.bits < (ip_is_v4(&network.ip) ? 96 + LIMITS_CLIENT_BITS4 : LIMITS_CLIENT_BITS6))
+		return SLICE_EMPTY;
+	return arena_dup(arena, limits_client_text(&network.ip, memory));
+}
+
+static struct slice address_text(enum limits_kind kind, struct slice text, const struct site *site,
+				 struct arena *arena)
+{
+	struct mail_address address;
+
+	if (kind == LIMITS_LOGIN)
+		mail_login_read(&address, text, site, arena);
+	else
+		mail_address_read(&address, text, site, arena);
+	return address.kind == MAIL_ADDRESS_UNKNOWN ? SLICE_EMPTY : address.subject;
+}
+
+struct slice limits_subject_text(enum limits_kind kind, struct slice text, const struct site *site,
+				 struct arena *arena)
+{
+	bool with_at = text.len > 0 && text.data[0] == '@';
+
+	if (text.len == 0)
+		return SLICE_EMPTY;
+	switch (kind) {
+	case LIMITS_LOGIN:
+	case LIMITS_ADDRESS:
+		return with_at ? domain_text(slice_from(text, 1), true, arena)
+			       : address_text(kind, text, site, arena);
+	case LIMITS_DOMAIN:
+		return domain_text(slice_from(text, with_at), false, arena);
+	case LIMITS_CLIENT:
+		return client_text(text, arena);
+	case LIMITS_EVERYONE:
+		return slice_is(text, "*") ? text : SLICE_EMPTY;
+	case LIMITS_NAME:
+		break;
+	}
+	return text;
+}
+
 static void add_trial(struct limits *limits, struct trial trial)
 {
 	if (limits->trial_count == limits->trial_room) {

@@ -39,6 +39,11 @@ unsigned limits_max_windows(const struct config_limits *from);
 const struct config_limit *limits_find(const struct limits *limits, const struct request *request,
 				       const struct limits_subject *subject);
 
+/* The subject that a person means by `text`; an address or domain of a form that cannot be read, or
+ * a network wider than a counter's: empty. "@example.com" stays, in the form that domains have. */
+struct slice limits_subject_text(enum limits_kind kind, struct slice text, const struct site *site,
+				 struct arena *arena);
+
 #define LIMITS_CLIENT_BITS4 32
 #define LIMITS_CLIENT_BITS6 64
 /* The subject of a client: 192.0.2.1, or 2001:db8::/64. */

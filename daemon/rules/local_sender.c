@@ -55,8 +55,11 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 		return RULE_NEXT;
 	if (options->allow == ALLOW_PRIVILEGED && request->client_privileged)
 		return RULE_NEXT;
-	if (!is_local(request, options->subdomains))
+	if (!is_local(request, options->subdomains)) {
+		rule_note(ask, "domain", request->sender.domain, "not ours");
 		return RULE_NEXT;
+	}
+	rule_note(ask, "domain", request->sender.domain, "ours");
 	return rule_bad(ask, 0, "not_allowed");
 }
 

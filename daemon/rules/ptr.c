@@ -140,6 +140,7 @@ static enum confirmed leads_back(const struct rule_ask *ask, struct dns_query *q
 	if (!is_host_name(name))
 		return CONFIRMED_NO;
 	answer = dns_ask(ask->dns, query, ip_is_v4(client) ? DNS_A : DNS_AAAA, name, ask->waiter);
+	rule_note(ask, ip_is_v4(client) ? "A" : "AAAA", name, dns_word(answer));
 	if (!answer)
 		return CONFIRMED_PENDING;
 	if (answer->status == DNS_UNKNOWN || answer->status == DNS_DEAD)
@@ -180,9 +181,13 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	struct state *state = ask->state;
 	const struct dns_answer *ptr;
 
-	if (is_proven(options, ask->request))
+	if (is_proven(options, ask->request)) {
+		rule_note(ask, "Postfix has found a name:",
+			  ask->request->in->attr[POLICY_REVERSE_CLIENT_NAME], NULL);
 		return RULE_NEXT;
+	}
 	ptr = dns_ask_ptr(ask->dns, &state->ptr, &ask->request->client, ask->waiter);
+	rule_note(ask, "PTR", ask->request->in->attr[POLICY_CLIENT_ADDRESS], dns_word(ptr));
 	if (!ptr)
 		return ask->final ? rule_unknown(ask, ON_ERROR, "dns_timeout") : RULE_WAIT;
 	switch (ptr->status) {

@@ -8,8 +8,6 @@
  * `account` are subjects of authenticated and privileged clients only, unless `forgeable: yes`. A
  * request to which the subject does not apply passes the rule.
  */
-#include <assert.h>
-
 #include "common/alloc.h"
 #include "daemon/rules/limits.h"
 #include "daemon/rules/table.h"
@@ -174,7 +172,7 @@ static struct limits_subject subject_of(const struct options *options,
 
 /* What is too long for a counter's key; the same in every process and node, so the hash has no
  * secret. */
-static struct slice fit(const struct request *request, struct slice subject)
+static struct slice fit(struct arena *arena, struct slice subject)
 {
 	static const struct hash_key fixed = { 0, 0 };
 	struct hash128 hash;
@@ -183,7 +181,7 @@ static struct slice fit(const struct request *request, struct slice subject)
 	if (subject.len <= COUNTER_SUBJECT_BYTES)
 		return subject;
 	hash = hash128(&fixed, subject);
-	buf_init_fixed(&buf, arena_alloc(request->arena, 40), 40);
+	buf_init_fixed(&buf, arena_alloc(arena, 40), 40);
 	buf_add_format(&buf, "#%016llx%016llx", (unsigned long long)hash.hi,
 		       (unsigned long long)hash.lo);
 	return buf_slice(&buf);
@@ -207,25 +205,66 @@ static uint64_t warn_at(uint64_t limit, unsigned percent)
 	return limit / 100 * percent + (limit % 100 * percent + 99) / 100;
 }
 
+/* Limits that hold for the request; count 0: none. */
+struct applied {
+	const struct rate *rates;
+	size_t count;
+};
+
+/* A live limit stands in place of the configuration's, whatever that says. */
+static const struct override *live_limit(const struct rule *rule, const struct request *request,
+					 const struct rule_charges *charges,
+					 const struct limits_subject *subject, struct slice key)
+{
+	const struct overrides *overrides = charges->overrides;
+	const struct override *found;
+	struct buf domain;
+
+	if (!overrides || overrides_count(overrides) == 0)
+		return NULL;
+	found = overrides_find(overrides, rule->name, key, request->now.wall_ms);
+	if (found || subject->domain.len == 0)
+		return found;
+	buf_init_fixed(&domain, arena_alloc(request->arena, subject->domain.len + 1),
+		       subject->domain.len + 1);
+	buf_add_char(&domain, '@');
+	buf_add(&domain, subject->domain);
+	return overrides_find(overrides, rule->name, buf_slice(&domain), request->now.wall_ms);
+}
+
+static struct applied find_limits(const struct rule *rule, const struct request *request,
+				  const struct rule_charges *charges,
+				  const struct limits_subject *subject, struct slice key)
+{
+	const struct override *live = live_limit(rule, request, charges, subject, key);
+	const struct config_limit *limit;
+
+	if (live)
+		return (struct applied){ live->rates, live->rate_count };
+	limit = limits_find(rule->data, request, subject);
+	if (!limit || limit->unlimited)
+		return (struct applied){ NULL, 0 };
+	return (struct applied){ limit->rates, limit->rate_count };
+}
+
 static void charge(const struct rule *rule, const struct request *request,
 		   struct rule_charges *charges)
 {
 	const struct options *options = rule->config->options;
 	struct limits_subject subject = subject_of(options, request);
-	const struct config_limit *limit;
+	struct applied applied;
+	struct slice key;
 
 	if (subject.text.len == 0)
 		return;
-	limit = limits_find(rule->data, request, &subject);
-	if (!limit || limit->unlimited)
-		return;
-	subject.text = fit(request, subject.text);
-	for (size_t i = 0; i < limit->rate_count; i++) {
-		const struct rate *rate = &limit->rates[i];
+	key = fit(request->arena, subject.text);
+	/* The configuration's limits have room (see `max_charges`); live ones may have more windows, and are cut. */
+	applied = find_limits(rule, request, charges, &subject, key);
+	for (size_t i = 0; i < applied.count && charges->count < STORE_MAX_CHARGES; i++) {
+		const struct rate *rate = &applied.rates[i];
 
-		assert(charges->count < STORE_MAX_CHARGES);
 		charges->items[charges->count++] = (struct store_charge){
-			.key = { rule->name, subject.text, (enum counter_what)options->count,
+			.key = { rule->name, key, (enum counter_what)options->count,
 				 rate->window_ms },
 			.limit = rate->limit,
 			.cost = cost_of(options->count, request, charges->recipients),
@@ -236,6 +275,26 @@ static void charge(const struct rule *rule, const struct request *request,
 	}
 }
 
+/* As subject_of() would have it, from what a person writes. */
+static struct slice subject_text(const struct rule *rule, struct slice text,
+				 const struct site *site, struct arena *arena)
+{
+	const struct options *options = rule->config->options;
+	enum limits_kind kind = pers[options->per].kind;
+
+	return fit(arena, limits_subject_text(kind, text, site, arena));
+}
+
+static struct rule_counting counting(const struct rule *rule)
+{
+	const struct options *options = rule->config->options;
+
+	return (struct rule_counting){
+		.per = per_words[options->per],
+		.what = (enum counter_what)options->count,
+	};
+}
+
 const struct rule_ops rule_rate = {
 	.check = &check,
 	.flags = RULE_COUNTS | RULE_NEVER_STRIKES,
@@ -244,4 +303,6 @@ const struct rule_ops rule_rate = {
 	.configure = configure,
 	.release = release,
 	.charge = charge,
+	.subject = subject_text,
+	.counting = counting,
 };

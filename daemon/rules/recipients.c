@@ -86,7 +86,13 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	    request->state != POLICY_STATE_END_OF_MESSAGE)
 		return RULE_NEXT;
 	limit = limits_find(rule->data, request, &subject);
-	if (!limit || limit->unlimited || limit->rate_count == 0 || count <= limit->rates[0].limit)
+	if (ask->notes)
+		rule_note(ask, "recipients of this message:", number_text(request, count), NULL);
+	if (!limit || limit->unlimited || limit->rate_count == 0)
+		return RULE_NEXT;
+	if (ask->notes)
+		rule_note(ask, "limit:", number_text(request, limit->rates[0].limit), NULL);
+	if (count <= limit->rates[0].limit)
 		return RULE_NEXT;
 	vars[REPLY_VAR_LIMIT] = number_text(request, limit->rates[0].limit);
 	vars[REPLY_VAR_USED] = number_text(request, count);

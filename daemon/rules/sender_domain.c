@@ -83,6 +83,7 @@ static enum found look_up(const struct rule_ask *ask, struct dns_query *query, e
 {
 	const struct dns_answer *answer = dns_ask(ask->dns, query, type, name, ask->waiter);
 
+	rule_note(ask, type == DNS_A ? "A" : "AAAA", name, dns_word(answer));
 	if (!answer)
 		return FOUND_PENDING;
 	switch (answer->status) {
@@ -186,9 +187,12 @@ static enum rule_result look_at_domain(const struct rule_ask *ask)
 	struct state *state = ask->state;
 	const struct dns_answer *mx;
 
-	if (state->hosts)
+	if (state->hosts) {
+		rule_note(ask, "MX", sender->domain, state->implicit ? "no records" : "found");
 		return decide(ask);
+	}
 	mx = dns_ask(ask->dns, &state->mx, DNS_MX, sender->domain, ask->waiter);
+	rule_note(ask, "MX", sender->domain, dns_word(mx));
 	if (!mx)
 		return ask->final ? unknown(ask, "dns_timeout") : RULE_WAIT;
 	switch (mx->status) {
@@ -230,8 +234,10 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	case MAIL_ADDRESS_DOMAIN:
 		break;
 	}
-	if (sender->domain_is_local)
+	if (sender->domain_is_local) {
+		rule_note(ask, "domain", sender->domain, "ours");
 		return RULE_NEXT;
+	}
 	return look_at_domain(ask);
 }
 

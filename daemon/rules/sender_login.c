@@ -62,9 +62,12 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 	if (!request->authenticated || kind == MAIL_ADDRESS_NONE || kind == MAIL_ADDRESS_NULL ||
 	    kind == MAIL_ADDRESS_UNKNOWN)
 		return RULE_NEXT;
-	if (site_login_owns(request->site, &request->login, &request->sender))
+	if (site_login_owns(request->site, &request->login, &request->sender)) {
+		rule_note(ask, "owner", request->login.subject, "owns the sender");
 		return RULE_NEXT;
+	}
 	account = site_login_account(request->site, &request->login);
+	rule_note(ask, "account of the login:", account.len ? account : SLICE("none"), NULL);
 	if (!can_be_judged(options->scope, &request->login, account)) {
 		ask->finding->reason = "unmapped";
 		return RULE_NEXT;

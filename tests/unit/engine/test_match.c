@@ -41,7 +41,8 @@ static bool holds(const char *text)
 {
 	static char memory[4096];
 	static struct policy_request in;
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 } };
+	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
+					 false };
 	struct request request;
 	const struct rule *rule = rule_named("a");
 	bool any = false;

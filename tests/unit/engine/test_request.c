@@ -34,7 +34,8 @@ TestSuite(request, .init = start, .fini = stop);
 
 static void read_as(const char *text)
 {
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 } };
+	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
+					 false };
 
 	arena_reset(&arena);
 	read_request(text, memory, sizeof(memory), &in);

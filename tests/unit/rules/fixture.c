@@ -129,7 +129,8 @@ static void set_attribute(struct slice name, struct slice value)
 void ask_about(const char *text)
 {
 	struct slice rest, word;
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 } };
+	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
+					 false };
 	bool more = true;
 
 	snprintf(request_memory, sizeof(request_memory), "%s", text);
@@ -271,6 +272,7 @@ const char *charges(const char *text)
 	fixture.charges = (struct rule_charges){
 		.items = fixture.items,
 		.recipients = fixture.request.state == POLICY_STATE_RCPT ? 1 : fixture.request.recipient_count,
+		.overrides = fixture.overrides,
 	};
 	fixture.rule->ops->charge(fixture.rule, &fixture.request, &fixture.charges);
 	buf_init_fixed(&out, text_memory, sizeof(text_memory) - 1);

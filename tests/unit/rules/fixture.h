@@ -39,6 +39,7 @@ struct fixture_parts {
 	struct rule_finding finding;
 	struct store_charge items[STORE_MAX_CHARGES];
 	struct rule_charges charges;
+	const struct overrides *overrides; /* for charges(); NULL: none */
 };
 
 extern struct fixture_parts fixture;
