@@ -317,21 +317,18 @@ static void foresee_strike(struct ticket *ticket)
 		disconnect_now(ticket);
 }
 
-static void follow(struct ticket *ticket, struct clock_now now)
-{
-	bool struck = follow_connection(ticket, now);
-
-	follow_transaction(ticket, now);
-	count(ticket);
-	if (!slice_is(ticket->ruleset->config->bans.maillog, "off"))
-		note_answer(ticket, struck, now);
-}
-
 void finish_run(struct ticket *ticket, struct clock_now now)
 {
-	if (ticket->explain)
+	bool struck = false;
+
+	if (ticket->explain) {
 		foresee_strike(ticket);
-	else
-		follow(ticket, now);
+	} else {
+		struck = follow_connection(ticket, now);
+		follow_transaction(ticket, now);
+		count(ticket);
+	}
 	reply_write(&ticket->reply, ticket->verdict.reply, &ticket->verdict.vars);
+	if (!ticket->explain && !slice_is(ticket->ruleset->config->bans.maillog, "off"))
+		note_answer(ticket, struck, now);
 }
