@@ -165,7 +165,7 @@ static void wait_for(struct ticket *ticket, uint64_t until_mono_ms)
 }
 
 /* Our own bug (a rule that waits for nothing, a loop): never the postmaster's mail. */
-static void give_up(struct ticket *ticket, const char *why)
+static void give_up(struct ticket *ticket, const char *event)
 {
 	struct pipeline *pipeline = ticket->pipeline;
 	const struct ruleset *ruleset = ticket->ruleset;
@@ -173,7 +173,7 @@ static void give_up(struct ticket *ticket, const char *why)
 							   : SLICE("-");
 
 	pipeline->counts.step_overruns++;
-	log_event(pipeline->services.log, LOG_LEVEL_ERROR, why, "rule", name);
+	log_event(pipeline->services.log, LOG_LEVEL_ERROR, event, "rule", name);
 	memset(&ticket->verdict, 0, sizeof(ticket->verdict));
 	ticket->phase = TICKET_FINISH;
 }

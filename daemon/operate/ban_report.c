@@ -12,7 +12,7 @@ static const struct {
 	const char *name;
 	const char *hook; /* NULL: not for on_ban */
 	enum log_level level;
-} kinds[] = {
+} ban_events[] = {
 	[BANS_BANNED] = {"ban", "ban", LOG_LEVEL_WARNING},
 	[BANS_WOULD_BAN] = {"would_ban", NULL, LOG_LEVEL_WARNING},
 	[BANS_EXTENDED] = {"ban_extended", "ban", LOG_LEVEL_WARNING},
@@ -45,13 +45,13 @@ static void add_until(struct buf *line, const struct ban *ban)
 void ban_report_log(struct log_sink *log, const struct bans_event *event)
 {
 	char memory[1024], text[CIDR_TEXT_BYTES];
-	enum log_level level = kinds[event->kind].level;
+	enum log_level level = ban_events[event->kind].level;
 	struct buf line;
 
 	if (!log_wants(log, level) || is_past(event))
 		return;
 	buf_init_fixed(&line, memory, sizeof(memory));
-	logline_text(&line, "event", kinds[event->kind].name);
+	logline_text(&line, "event", ban_events[event->kind].name);
 	if (event->ban) {
 		logline_slice(&line, "client", cidr_format(&event->ban->network, text));
 		logline_text(&line, "reason", event->ban->reason);
@@ -73,11 +73,11 @@ bool ban_report_json(struct buf *out, const struct bans_event *event, struct clo
 	char text[CIDR_TEXT_BYTES];
 	struct json json;
 
-	if (!kinds[event->kind].hook || !ban || is_past(event))
+	if (!ban_events[event->kind].hook || !ban || is_past(event))
 		return false;
 	json_init(&json, out);
 	json_object(&json, NULL);
-	json_text(&json, "event", kinds[event->kind].hook);
+	json_text(&json, "event", ban_events[event->kind].hook);
 	json_slice(&json, "network", cidr_format(&ban->network, text));
 	json_u64(&json, "family", ip_is_v4(&ban->network.ip) ? 4 : 6);
 	json_bool(&json, "manual", ban->manual);

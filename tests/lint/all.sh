@@ -11,6 +11,7 @@ run() {
 run layers tests/lint/layers.py
 run source tests/lint/source.py
 run docs tests/lint/docs.py
+run events tests/lint/events.py
 run man tests/lint/man.sh
 run hardening tests/lint/hardening.sh ${PROGRAMS:-build/release/reeved}
 run selftest tests/lint/selftest.sh

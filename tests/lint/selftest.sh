@@ -20,6 +20,9 @@ fresh() {
 	echo '#include <ares.h>' >>"$tree/daemon/dns/dns_ares.c"
 	printf 'rules:\n  - { name: banned, check: ban }\n' >"$tree/config/reeve.yaml"
 	echo 'rules name check ban' >"$tree/packaging/man/reeve.yaml.5"
+	printf '.Sh FILES\n.It Cm none No (info)\n.Sh LOG\n.It Cm ready , told No (notice)\n.It Cm no_event\n' >"$tree/packaging/man/reeved.8"
+	echo 'void tell(int level, const char *event);' >>"$tree/common/a.h"
+	echo 'void f(void) { logline_text(&line, "event", "ready"); tell(g(1, 2), "told"); /* tell(1, "not"); */ }' >>"$tree/common/a.c"
 }
 
 # finds LINT 'text of the message' FILE 'line to plant'
@@ -37,7 +40,7 @@ finds() {
 }
 
 fresh
-for script in layers.py source.py docs.py; do
+for script in layers.py source.py docs.py events.py; do
 	out=$("$lint/$script" "$tree" 2>&1) || {
 		echo "selftest: $script finds fault with a good tree: $out"
 		status=1
@@ -58,13 +61,18 @@ finds source.py 'unfinished' common/a.c '/* TODO */'
 finds source.py 'blanks' common/a.c '        int x;'
 finds source.py 'columns' common/a.c "$(printf 'x%.0s' $(seq 150))"
 finds source.py '81 lines, 80' common/a.c "f()\n{\n$(printf '\\tx;\\n%.0s' $(seq 81))}"
-finds source.py '603 lines, 600' common/a.c "$(printf '%.0s\\n' $(seq 599))"
+finds source.py '603 lines, 600' common/a.c "$(printf '%.0s\\n' $(seq 598))"
 finds source.py 'README.md has 201' README.md "$(printf 'x\\n%.0s' $(seq 200))"
 finds source.py 'first line must be' common/b.c 'int x;'
 finds source.py 'no opening comment' common/b.c '/* SPDX-License-Identifier: ISC */\n\nint x;'
 finds docs.py 'key `listen`' config/reeve.yaml 'listen: x'
 finds docs.py 'key `size`' config/reeve.yaml '  #   match: { size: 1 }'
 finds docs.py 'check `helo` is not documented' config/reeve.yaml '  - { check: helo }'
+finds events.py 'event `lost` is not in' daemon/mail/m.c 'void f(void) { tell(1, x ? "lost" : "told"); }'
+finds events.py 'event `lost` is not in' daemon/mail/m.c 'static const char *const my_events[] = { "lost" };'
+finds events.py 'event `lost` is not in' daemon/mail/m.c 'at = put(at, SLICE("event=lost why="));'
+finds events.py 'is a literal' daemon/mail/m.c 'void f(const char *why) { tell(1, why); }'
+finds events.py 'event `gone` is nowhere' packaging/man/reeved.8 '.It Cm gone No (error)'
 finds docs.py 'helo.c: is missing' config/reeve.yaml '  - { check: helo }'
 if command -v gcc >/dev/null; then
 	echo 'int main(void) { return 0; }' | gcc -no-pie -fno-stack-protector -Wl,-z,norelro,-z,lazy,-z,execstack \

@@ -175,6 +175,15 @@ struct script *script(const char *name, const char *says)
 	return found;
 }
 
+void start_one(const char *check, const char *says, const char *top)
+{
+	char rules[64];
+
+	snprintf(rules, sizeof(rules), "  - {name: a, check: %s}", check);
+	fixture_start(rules, top);
+	script("a", says);
+}
+
 void wake(const char *name)
 {
 	struct script *said = script(name, NULL);

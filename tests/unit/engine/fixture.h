@@ -87,6 +87,10 @@ struct rule *rule_named(const char *name);
 
 /* The script of a rule; `says` NULL: leave it. */
 struct script *script(const char *name, const char *says);
+/* Starts with one rule `a` of this check, and what it says. */
+void start_one(const char *check, const char *says, const char *top);
+/* What `look` and `guard` answer with "bad" to the request that ask() makes. */
+#define REFUSED "550 5.7.27 s@example.net refused"
 /* The answer that `name` waits for has come. */
 void wake(const char *name);
 

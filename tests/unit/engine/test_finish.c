@@ -10,7 +10,6 @@
 
 TestSuite(finish, .fini = fixture_stop);
 
-#define REFUSED "550 5.7.27 s@example.net refused"
 #define OVER "421 4.7.0 too many errors in this connection"
 
 static const char bans[] = "bans: {mode: enforce, disconnect_at: 3, ban_at: 10/1h}";
@@ -42,8 +41,7 @@ static uint32_t strikes(void)
 
 Test(finish, the_strike_that_fills_the_measure_ends_the_connection)
 {
-	fixture_start("  - {name: a, check: guard}", bans);
-	script("a", "bad");
+	start_one("guard", "bad", bans);
 	is(answer("RCPT"), REFUSED);
 	is(answer("RCPT recipient=2@example.com"), REFUSED);
 	is(answer("RCPT recipient=3@example.com"), OVER);
@@ -58,8 +56,7 @@ Test(finish, the_strike_that_fills_the_measure_ends_the_connection)
 
 Test(finish, recipient_rules_strike_once_a_recipient)
 {
-	fixture_start("  - {name: a, check: guard}", bans);
-	script("a", "bad");
+	start_one("guard", "bad", bans);
 	for (unsigned i = 0; i < 5; i++)
 		is(answer("RCPT policy_context=again"), REFUSED);
 	cr_assert(strikes() == 1);
@@ -84,8 +81,7 @@ Test(finish, other_rules_strike_once_a_transaction)
 
 Test(finish, before_a_transaction_every_refusal_strikes)
 {
-	fixture_start("  - {name: a, check: look}", bans);
-	script("a", "bad");
+	start_one("look", "bad", bans);
 	is(answer("MAIL"), REFUSED);
 	is(answer("MAIL"), REFUSED);
 	is(answer("MAIL"), OVER);
@@ -120,8 +116,7 @@ Test(finish, what_is_no_strike)
 
 Test(finish, a_message_that_passes_forgives)
 {
-	fixture_start("  - {name: a, check: guard}", bans);
-	script("a", "bad bad next");
+	start_one("guard", "bad bad next", bans);
 	is(answer("RCPT"), REFUSED);
 	is(answer("RCPT recipient=2@example.com"), REFUSED);
 	is(answer("RCPT recipient=3@example.com"), "DUNNO");
@@ -133,9 +128,7 @@ Test(finish, a_message_that_passes_forgives)
 
 Test(finish, in_monitor_mode_nothing_is_cut_off)
 {
-	fixture_start("  - {name: a, check: guard}",
-		      "bans: {mode: monitor, disconnect_at: 1, on_disconnect: yes}");
-	script("a", "bad");
+	start_one("guard", "bad", "bans: {mode: monitor, disconnect_at: 1, on_disconnect: yes}");
 	is(answer("RCPT"), REFUSED);
 	is(answer("RCPT recipient=2@example.com"), REFUSED);
 	is(answer("RCPT recipient=3@example.com"), REFUSED);
@@ -144,9 +137,7 @@ Test(finish, in_monitor_mode_nothing_is_cut_off)
 
 Test(finish, bans_off)
 {
-	fixture_start("  - {name: a, check: guard}",
-		      "bans: {mode: off, disconnect_at: 1, on_disconnect: yes}");
-	script("a", "bad");
+	start_one("guard", "bad", "bans: {mode: off, disconnect_at: 1, on_disconnect: yes}");
 	is(answer("RCPT"), REFUSED);
 	is(answer("RCPT recipient=2@example.com"), REFUSED);
 	is(fixture.bans_said, "");
@@ -155,9 +146,7 @@ Test(finish, bans_off)
 
 Test(finish, on_disconnect_bans_once)
 {
-	fixture_start("  - {name: a, check: guard}",
-		      "bans: {mode: enforce, disconnect_at: 2, on_disconnect: yes}");
-	script("a", "bad");
+	start_one("guard", "bad", "bans: {mode: enforce, disconnect_at: 2, on_disconnect: yes}");
 	is(answer("RCPT"), REFUSED);
 	is(answer("RCPT recipient=2@example.com"), OVER);
 	is(fixture.bans_said, "ban ");
@@ -167,10 +156,8 @@ Test(finish, on_disconnect_bans_once)
 
 Test(finish, own_networks_and_logins_are_not_banned)
 {
-	fixture_start("  - {name: a, check: look}",
-		      "site: {local_networks: [10.0.0.0/8]}\n"
+	start_one("look", "bad", "site: {local_networks: [10.0.0.0/8]}\n"
 		      "bans: {mode: enforce, disconnect_at: 2, on_disconnect: yes, login_strikes: 3/1h}");
-	script("a", "bad");
 	for (unsigned i = 0; i < 4; i++)
 		is(answer("MAIL client_address=10.0.0.1"), REFUSED);
 	is(fixture.bans_said, "");
@@ -182,8 +169,7 @@ Test(finish, own_networks_and_logins_are_not_banned)
 
 Test(finish, a_client_without_address_strikes_its_connection)
 {
-	fixture_start("  - {name: a, check: look}", bans);
-	script("a", "bad");
+	start_one("look", "bad", bans);
 	is(answer("MAIL client_address=unknown"), REFUSED);
 	is(answer("MAIL client_address=unknown"), REFUSED);
 	is(answer("MAIL client_address=unknown"), OVER);
@@ -231,8 +217,7 @@ static unsigned recipients(void)
 
 Test(finish, distinct_recipients_without_the_refused)
 {
-	fixture_start("  - {name: a, check: guard}", NULL);
-	script("a", "bad");
+	start_one("guard", "bad", NULL);
 	is(answer("RCPT"), REFUSED);
 	cr_assert(recipients() == 0);
 	script("a", "next");
@@ -284,8 +269,7 @@ Test(finish, a_refused_recipient_asked_about_again_is_no_good_one)
 /* What a sender rule refuses is one strike a message, and no recipient of it a good one. */
 Test(finish, recipients_of_a_refused_sender_are_no_good_ones)
 {
-	fixture_start("  - {name: a, check: look}", share);
-	script("a", "bad");
+	start_one("look", "bad", share);
 	for (unsigned i = 0; i < 24; i++) {
 		char text[64];
 
