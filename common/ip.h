@@ -47,9 +47,11 @@ bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
  * search for each prefix length in use. */
 struct cidr_set;
 
-struct cidr_set *cidr_set_new(void);
+struct cidr_set *cidr_set_new(void) __attribute__((returns_nonnull, warn_unused_result));
 void cidr_set_free(struct cidr_set **set);
 void cidr_set_add(struct cidr_set *set, const struct cidr *cidr);
+/* All members of another; NULL: none. */
+void cidr_set_add_set(struct cidr_set *set, const struct cidr_set *members);
 void cidr_set_seal(struct cidr_set *set);
 /* NULL set: false. */
 bool cidr_set_contains(const struct cidr_set *set, const struct ip *ip);

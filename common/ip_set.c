@@ -57,6 +57,12 @@ void cidr_set_add(struct cidr_set *set, const struct cidr *cidr)
 	set->networks[set->count++] = *cidr;
 }
 
+void cidr_set_add_set(struct cidr_set *set, const struct cidr_set *members)
+{
+	for (size_t i = 0; i < cidr_set_count(members); i++)
+		cidr_set_add(set, &members->networks[i]);
+}
+
 static int compare(const void *left, const void *right)
 {
 	const struct cidr *a = left, *b = right;

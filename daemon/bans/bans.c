@@ -47,6 +47,7 @@ void bans_free(struct bans **bans)
 	strikes_free(&old->logins);
 	answers_free(&old->answers);
 	brake_release(&old->brake);
+	cidr_set_free(&old->protected);
 	config_unref(&old->config);
 	free(old);
 	*bans = NULL;
@@ -65,7 +66,7 @@ void bans_tell(const struct bans *bans, enum bans_event_kind kind, const struct 
 
 bool bans_is_protected(const struct bans *bans, const struct ip *ip)
 {
-	return protect_has_ip(bans->config, ip);
+	return cidr_set_contains(bans->protected, ip);
 }
 
 /* ---- configuration */
@@ -99,7 +100,7 @@ static void collect_protected(void *arg, const struct ban *ban)
 {
 	struct collected *collected = arg;
 
-	if (!ban->manual && protect_overlaps(collected->bans->config, &ban->network))
+	if (!ban->manual && cidr_set_overlaps(collected->bans->protected, &ban->network))
 		collected->networks[collected->count++] = ban->network;
 }
 
@@ -136,7 +137,9 @@ void bans_configure(struct bans *bans, struct config *config, struct clock_now n
 	struct config *old = bans->config;
 
 	bans->config = config_ref(config);
-	bans->memo.known = false;
+	cidr_set_free(&bans->protected);
+	bans->protected = protect_set_new(config);
+	bans->memo.is_known = false;
 	config_unref(&old);
 	bans->mode = config->bans.mode;
 	if (bans->mode == CONFIG_ENFORCE && config->mode != CONFIG_ENFORCE)
@@ -232,7 +235,7 @@ static void widen(struct bans *bans, const struct ip *ip, const char *why, struc
 	unsigned bits = (unsigned)bans->config->bans.ipv6_prefix;
 	struct ban ban;
 
-	if (ip_is_v4(ip) || bits <= WIDE_BITS6 || protect_overlaps(bans->config, &wide) ||
+	if (ip_is_v4(ip) || bits <= WIDE_BITS6 || cidr_set_overlaps(bans->protected, &wide) ||
 	    is_live(ban_list_get(bans->list, &wide), now) ||
 	    !ban_list_has_within(bans->list, &wide, bits, WIDEN_AT))
 		return;
@@ -269,7 +272,7 @@ static bool is_covered(const struct bans *bans, const struct ip *ip, const struc
 void bans_impose(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
 		   const struct ban *ban, uint64_t count, const char *why, struct clock_now now)
 {
-	if (protect_overlaps(bans->config, &ban->network) ||
+	if (cidr_set_overlaps(bans->protected, &ban->network) ||
 	    is_covered(bans, ip, &ban->network, now) || !brake_allows(bans, ip, now))
 		return;
 	if (bans->mode == CONFIG_ENFORCE) {
@@ -301,7 +304,7 @@ enum bans_add bans_add(struct bans *bans, const struct cidr *network, uint64_t u
 
 	if (protect_is_too_wide(network))
 		return BANS_ADD_TOO_WIDE;
-	if (!force && protect_overlaps(bans->config, network))
+	if (!force && cidr_set_overlaps(bans->protected, network))
 		return BANS_ADD_PROTECTED;
 	copy_text(ban.by, sizeof(ban.by), by);
 	copy_text(ban.reason, sizeof(ban.reason), reason);
@@ -350,7 +353,7 @@ static bool is_sane(const struct bans *bans, const struct ban *ban, struct clock
 		return false;
 	if (ban->manual)
 		return ban->until_wall_ms > now.wall_ms;
-	if (ban->until_wall_ms == UINT64_MAX || protect_overlaps(bans->config, &ban->network))
+	if (ban->until_wall_ms == UINT64_MAX || cidr_set_overlaps(bans->protected, &ban->network))
 		return false;
 	return ban->until_wall_ms > now.wall_ms || now.wall_ms - ban->until_wall_ms < keep_ms;
 }

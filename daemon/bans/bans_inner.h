@@ -23,7 +23,11 @@ struct bans {
 	struct answers *answers;        /* NULL: bans.maillog is off */
 	struct traffic traffic;         /* everybody's */
 	struct brake brake;
-	struct protect_memo memo;
+	struct cidr_set *protected;     /* NULL before bans_configure() */
+	struct {                        /* the last answer of bans_is_protected() */
+		struct ip ip;
+		bool is_known, is_protected;
+	} memo;
 };
 
 void bans_tell(const struct bans *bans, enum bans_event_kind kind, const struct ban *ban,

@@ -13,36 +13,18 @@ static const struct cidr loopback[] = {
 	{ { { [15] = 1 } }, 128 },
 };
 
-bool protect_has_ip(const struct config *config, const struct ip *ip)
+struct cidr_set *protect_set_new(const struct config *config)
 {
-	if (!config)
-		return false;
-	return cidr_contains(&loopback[0], ip) || cidr_contains(&loopback[1], ip) ||
-	       cidr_set_contains(config->site.local_networks, ip) ||
-	       cidr_set_contains(config->site.privileged_networks, ip) ||
-	       cidr_set_contains(config->site.addresses, ip) ||
-	       cidr_set_contains(config->bans.never, ip);
-}
+	struct cidr_set *set = cidr_set_new();
 
-bool protect_remembers(struct protect_memo *memo, const struct config *config, const struct ip *ip)
-{
-	if (!memo->known || !ip_equal(&memo->ip, ip)) {
-		memo->ip = *ip;
-		memo->is_protected = protect_has_ip(config, ip);
-		memo->known = true;
-	}
-	return memo->is_protected;
-}
-
-bool protect_overlaps(const struct config *config, const struct cidr *network)
-{
-	if (!config)
-		return false;
-	return cidr_overlaps(&loopback[0], network) || cidr_overlaps(&loopback[1], network) ||
-	       cidr_set_overlaps(config->site.local_networks, network) ||
-	       cidr_set_overlaps(config->site.privileged_networks, network) ||
-	       cidr_set_overlaps(config->site.addresses, network) ||
-	       cidr_set_overlaps(config->bans.never, network);
+	cidr_set_add(set, &loopback[0]);
+	cidr_set_add(set, &loopback[1]);
+	cidr_set_add_set(set, config->site.local_networks);
+	cidr_set_add_set(set, config->site.privileged_networks);
+	cidr_set_add_set(set, config->site.addresses);
+	cidr_set_add_set(set, config->bans.never);
+	cidr_set_seal(set);
+	return set;
 }
 
 bool protect_is_too_wide(const struct cidr *network)

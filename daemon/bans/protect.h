@@ -8,20 +8,11 @@
 
 #include "config/config.h"
 
-/* NULL config: nothing is protected yet. */
-bool protect_has_ip(const struct config *config, const struct ip *ip);
-/* Would a ban of `network` hit any of them? */
-bool protect_overlaps(const struct config *config, const struct cidr *network);
+/* All of them, sealed: cidr_set_contains() says whether an address is protected, cidr_set_overlaps()
+ * whether a ban would hit some that are. The caller's to free. */
+struct cidr_set *protect_set_new(const struct config *config)
+	__attribute__((returns_nonnull, warn_unused_result));
 /* Wider than /16 (IPv4) or /32 (IPv6). */
 bool protect_is_too_wide(const struct cidr *network);
-
-/* The last answer of protect_has_ip(): one request asks about its client several times. Zeroed at first, and
- * `known` cleared when the configuration changes. */
-struct protect_memo {
-	struct ip ip;
-	bool known, is_protected;
-};
-
-bool protect_remembers(struct protect_memo *memo, const struct config *config, const struct ip *ip);
 
 #endif

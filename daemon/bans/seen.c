@@ -22,12 +22,23 @@ static struct cidr unit_of(const struct bans *bans, const struct ip *ip)
 	return ip_network(ip, 32, (unsigned)bans->config->bans.ipv6_prefix);
 }
 
+/* One request asks about its client several times. */
+static bool is_protected(struct bans *bans, const struct ip *ip)
+{
+	if (!bans->memo.is_known || !ip_equal(&bans->memo.ip, ip)) {
+		bans->memo.ip = *ip;
+		bans->memo.is_protected = bans_is_protected(bans, ip);
+		bans->memo.is_known = true;
+	}
+	return bans->memo.is_protected;
+}
+
 /* NULL: nothing is counted of this address. */
 static struct strikes_entry *watched(struct bans *bans, const struct ip *ip, struct clock_now now)
 {
 	struct cidr unit;
 
-	if (bans->mode == CONFIG_OFF || protect_remembers(&bans->memo, bans->config, ip))
+	if (bans->mode == CONFIG_OFF || is_protected(bans, ip))
 		return NULL;
 	unit = unit_of(bans, ip);
 	return strikes_get(bans->addresses, &unit.ip, now.mono_ms);
@@ -44,7 +55,7 @@ void bans_note_connection(struct bans *bans, const struct ip *ip, struct clock_n
 
 	traffic_add(&bans->traffic, now.mono_ms);
 	if (entry)
-		strikes_add(bans->addresses, entry, STRIKES_CONNECTIONS, 1, now.mono_ms);
+		strikes_note(bans->addresses, entry, STRIKES_CONNECTIONS, 1, now.mono_ms);
 }
 
 void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struct clock_now now)
@@ -53,9 +64,9 @@ void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struc
 
 	if (!entry || !bans->config->bans.ban_at.limit)
 		return;
-	strikes_add(bans->addresses, entry, STRIKES_SENT, 1, now.mono_ms);
+	strikes_note(bans->addresses, entry, STRIKES_SENT, 1, now.mono_ms);
 	if (bad)
-		strikes_add(bans->addresses, entry, STRIKES_BAD, 1, now.mono_ms);
+		strikes_note(bans->addresses, entry, STRIKES_BAD, 1, now.mono_ms);
 }
 
 static bool is_trusted(const struct bans *bans, const struct strikes_entry *entry,

@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "common/alloc.h"
+#include "common/sip.h"
 
 #define CHUNK_ENTRIES 256
 
@@ -19,7 +20,9 @@ struct strikes {
 	size_t mask;
 	uint32_t first_free;            /* number + 1 */
 	struct list seen[2];            /* by is_notable; the longest unseen first */
+	struct strikes_entry *last;     /* that strikes_get() gave; NULL: it is gone */
 	uint64_t window_ms[STRIKES_COUNTS];
+	uint64_t part_ms[STRIKES_COUNTS];
 	uint64_t keep_ms[2];            /* by is_notable */
 };
 
@@ -41,6 +44,8 @@ struct strikes *strikes_new(struct hash_key key, size_t max_entries)
 	strikes->mask = heads - 1;
 	list_init(&strikes->seen[false]);
 	list_init(&strikes->seen[true]);
+	for (size_t what = 0; what < STRIKES_COUNTS; what++)
+		strikes->part_ms[what] = 1;
 	return strikes;
 }
 
@@ -58,6 +63,12 @@ void strikes_free(struct strikes **strikes)
 	*strikes = NULL;
 }
 
+/* Never shorter than a millisecond. */
+static uint64_t part_ms_of(uint64_t window_ms)
+{
+	return window_ms >= STRIKES_PARTS ? window_ms / STRIKES_PARTS : 1;
+}
+
 void strikes_set_windows(struct strikes *strikes, const uint64_t window_ms[static STRIKES_COUNTS],
 			 uint64_t keep_notable_ms)
 {
@@ -69,6 +80,7 @@ void strikes_set_windows(struct strikes *strikes, const uint64_t window_ms[stati
 		if (strikes->window_ms[what] == window_ms[what])
 			continue;
 		strikes->window_ms[what] = window_ms[what];
+		strikes->part_ms[what] = part_ms_of(window_ms[what]);
 		for (uint32_t i = 0; i < strikes->fresh; i++)
 			strikes_clear(entry_at(strikes, i), (enum strikes_count)what);
 	}
@@ -76,16 +88,20 @@ void strikes_set_windows(struct strikes *strikes, const uint64_t window_ms[stati
 	strikes->keep_ms[true] = keep_notable_ms > longest_ms ? keep_notable_ms : longest_ms;
 }
 
+/* SipHash of the key's two words; they are all there is, so no length is needed. */
 static uint32_t *head_of(const struct strikes *strikes, const struct ip *key)
 {
-	struct slice bytes = { (const char *)key->bytes, sizeof(key->bytes) };
+	struct sip sip = sip_start64(&strikes->key);
 
-	return &strikes->heads[hash64(&strikes->key, bytes) & strikes->mask];
+	sip_word(&sip, sip_load64((const char *)key->bytes));
+	sip_word(&sip, sip_load64((const char *)key->bytes + 8));
+	return &strikes->heads[sip_end64(sip) & strikes->mask];
 }
 
-struct strikes_entry *strikes_find(struct strikes *strikes, const struct ip *key)
+static struct strikes_entry *find_in(
+	const struct strikes *strikes, uint32_t head, const struct ip *key)
 {
-	for (uint32_t at = *head_of(strikes, key); at;) {
+	for (uint32_t at = head; at;) {
 		struct strikes_entry *entry = entry_at(strikes, at - 1);
 
 		if (ip_equal(&entry->key, key))
@@ -93,6 +109,11 @@ struct strikes_entry *strikes_find(struct strikes *strikes, const struct ip *key
 		at = entry->next;
 	}
 	return NULL;
+}
+
+struct strikes_entry *strikes_find(struct strikes *strikes, const struct ip *key)
+{
+	return find_in(strikes, *head_of(strikes, key), key);
 }
 
 static void forget(struct strikes *strikes, struct strikes_entry *entry)
@@ -103,6 +124,8 @@ static void forget(struct strikes *strikes, struct strikes_entry *entry)
 		link = &entry_at(strikes, *link - 1)->next;
 	*link = entry->next;
 	list_remove(&entry->node);
+	if (entry == strikes->last)
+		strikes->last = NULL;
 	entry->next = strikes->first_free;
 	strikes->first_free = entry->number + 1;
 	strikes->used--;
@@ -136,26 +159,44 @@ static struct strikes_entry *take_entry(struct strikes *strikes)
 		strikes->chunks = mem_grow(strikes->chunks, (strikes->chunk_count + 1) *
 								    sizeof(struct strikes_entry *));
 		strikes->chunks[strikes->chunk_count++] =
-			mem_zalloc_array(CHUNK_ENTRIES, sizeof(struct strikes_entry));
+			mem_alloc(CHUNK_ENTRIES * sizeof(struct strikes_entry));
 	}
 	entry = entry_at(strikes, (uint32_t)strikes->fresh);
 	entry->number = (uint32_t)strikes->fresh++;
 	return entry;
 }
 
+/* The entry may take the place of one in the same chain, so the head is read again. */
+static struct strikes_entry *add_at(
+	struct strikes *strikes, uint32_t *head, const struct ip *key)
+{
+	struct strikes_entry *entry = take_entry(strikes);
+	uint32_t number = entry->number;
+
+	*entry = (struct strikes_entry){ .number = number, .key = *key };
+	list_init(&entry->node);
+	entry->next = *head;
+	*head = number + 1;
+	return entry;
+}
+
+/* One request asks for the same entry again and again. */
+static bool is_last(const struct strikes *strikes, const struct ip *key)
+{
+	return strikes->last && ip_equal(&strikes->last->key, key);
+}
+
 struct strikes_entry *strikes_get(struct strikes *strikes, const struct ip *key, uint64_t mono_ms)
 {
-	struct strikes_entry *entry = strikes_find(strikes, key);
+	struct strikes_entry *entry = strikes->last;
+	uint32_t *head;
 
-	if (!entry) {
-		uint32_t number, *head = head_of(strikes, key);
-
-		entry = take_entry(strikes);
-		number = entry->number;
-		*entry = (struct strikes_entry){ .number = number, .key = *key };
-		list_init(&entry->node);
-		entry->next = *head;
-		*head = number + 1;
+	if (!is_last(strikes, key)) {
+		head = head_of(strikes, key);
+		entry = find_in(strikes, *head, key);
+		if (!entry)
+			entry = add_at(strikes, head, key);
+		strikes->last = entry;
 	}
 	entry->seen_mono_ms = mono_ms;
 	list_remove(&entry->node);
@@ -172,13 +213,10 @@ void strikes_mark_notable(struct strikes *strikes, struct strikes_entry *entry)
 	list_append(&strikes->seen[true], &entry->node);
 }
 
-/* Parts are never shorter than a millisecond. */
 static uint64_t part_number(const struct strikes *strikes, enum strikes_count what,
 			    uint64_t mono_ms)
 {
-	uint64_t part_ms = strikes->window_ms[what] / STRIKES_PARTS;
-
-	return mono_ms / (part_ms ? part_ms : 1);
+	return mono_ms / strikes->part_ms[what];
 }
 
 uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *entry,
@@ -193,8 +231,8 @@ uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *
 	return sum;
 }
 
-uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
-		     uint32_t times, uint64_t mono_ms)
+void strikes_note(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
+		  uint32_t times, uint64_t mono_ms)
 {
 	struct strikes_window *window = &entry->windows[what];
 	uint64_t now = part_number(strikes, what, mono_ms);
@@ -208,6 +246,12 @@ uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum 
 		window->part[++window->newest % STRIKES_PARTS] = 0;
 	part = &window->part[now % STRIKES_PARTS];
 	*part = times < (uint32_t)(UINT16_MAX - *part) ? (uint16_t)(*part + times) : UINT16_MAX;
+}
+
+uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
+		     uint32_t times, uint64_t mono_ms)
+{
+	strikes_note(strikes, entry, what, times, mono_ms);
 	return strikes_sum(strikes, entry, what, mono_ms);
 }
 

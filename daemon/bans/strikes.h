@@ -67,7 +67,10 @@ struct strikes_entry *strikes_find(struct strikes *strikes, const struct ip *key
 /* Finds or adds. Never NULL. */
 struct strikes_entry *strikes_get(struct strikes *strikes, const struct ip *key, uint64_t mono_ms)
 	__attribute__((returns_nonnull));
-/* Adds `times`; returns the count with them. */
+/* Adds `times`. */
+void strikes_note(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
+		  uint32_t times, uint64_t mono_ms);
+/* The same; returns the count with them. */
 uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum strikes_count what,
 		     uint32_t times, uint64_t mono_ms);
 uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *entry,

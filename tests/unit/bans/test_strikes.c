@@ -74,6 +74,32 @@ Test(strikes, a_count_is_within_a_part_of_the_truth)
 	strikes_free(&strikes);
 }
 
+/* The entry that was asked for last is found without looking; it must not be when it is another's. */
+Test(strikes, the_last_one_is_not_taken_for_another)
+{
+	struct strikes *strikes = make(3);
+	struct ip one = number(1), other = number(2), third = number(3), fourth = number(4);
+	struct strikes_entry *entry = strikes_get(strikes, &one, 1);
+
+	strikes_note(strikes, entry, STRIKES_STRIKES, 1, 1);
+	cr_expect_eq(strikes_get(strikes, &one, 2), entry);
+	cr_expect_neq(strikes_get(strikes, &other, 3), entry);
+	cr_expect_eq(strikes_get(strikes, &one, 4), entry);
+	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, 4), 1);
+	strikes_tick(strikes, 4 + HOUR_MS);
+	cr_expect_eq(strikes_entries(strikes), 0);
+	entry = strikes_get(strikes, &one, 5 + HOUR_MS);
+	cr_expect_eq(strikes_sum(strikes, entry, STRIKES_STRIKES, 5 + HOUR_MS), 0, "begun anew");
+	cr_expect_eq(strikes_entries(strikes), 1);
+	strikes_get(strikes, &other, 6 + HOUR_MS);
+	strikes_get(strikes, &third, 7 + HOUR_MS);
+	strikes_get(strikes, &one, 8 + HOUR_MS);
+	strikes_get(strikes, &fourth, 9 + HOUR_MS);
+	cr_expect_null(strikes_find(strikes, &other), "one was seen after it");
+	cr_expect_not_null(strikes_find(strikes, &one));
+	strikes_free(&strikes);
+}
+
 Test(strikes, the_longest_unseen_leaves_and_notable_ones_stay)
 {
 	struct strikes *strikes = make(100);

@@ -292,3 +292,29 @@ Test(ip, sets_keep_a_network_once)
 	cr_assert_eq(cidr_set_count(set), 1);
 	cidr_set_free(&set);
 }
+
+Test(ip, a_set_takes_in_another)
+{
+	static const char *const networks[] = { "192.0.2.0/24", "2001:db8::/32" };
+	struct cidr_set *one = cidr_set_new(), *both = cidr_set_new();
+	const char *why;
+	struct cidr cidr;
+
+	cr_assert(cidr_parse(slice_of(networks[0]), &cidr, &why));
+	cidr_set_add(one, &cidr);
+	cidr_set_seal(one);
+	cr_assert(cidr_parse(slice_of(networks[1]), &cidr, &why));
+	cidr_set_add(both, &cidr);
+	cidr_set_add_set(both, one);
+	cidr_set_add_set(both, NULL);
+	cidr_set_add_set(both, one);
+	cidr_set_seal(both);
+	cr_assert_eq(cidr_set_count(both), 2);
+	cr_assert_eq(cidr_set_count(one), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert(cidr_parse(slice_of(networks[i]), &cidr, &why));
+		cr_assert(cidr_set_contains(both, &cidr.ip));
+	}
+	cidr_set_free(&one);
+	cidr_set_free(&both);
+}
