@@ -365,6 +365,8 @@ install:
 		install -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/ || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples
 	install -m 0644 $(wildcard config/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/
+	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/hooks
+	install -m 0755 $(wildcard packaging/hooks/*) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/hooks/
 	[ -e $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml ] || \
 		install -m 0644 config/reeve.yaml $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d

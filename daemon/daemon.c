@@ -19,6 +19,7 @@
 #include "daemon/log_watch.h"
 #include "daemon/operate/ban_report.h"
 #include "daemon/operate/control.h"
+#include "daemon/operate/hooks.h"
 #include "daemon/operate/systemd.h"
 
 #define MAX_SMTP_CONNECTIONS 200000
@@ -40,6 +41,7 @@ struct daemon {
 	struct loop *loop;
 	struct worker *store_worker, *reload_worker;
 	struct log *log;
+	struct hooks *hooks;
 	struct ruleset *ruleset;
 	struct config *listen_config;  /* what the listeners were opened with */
 	struct store *store;
@@ -64,7 +66,7 @@ struct daemon {
 
 static struct log_sink *sink(struct daemon *daemon)
 {
-	return log_sink(daemon->log);
+	return hooks_log(daemon->hooks);
 }
 
 static void log_number(struct daemon *daemon, enum log_level level, const char *event,
@@ -87,6 +89,7 @@ static void on_ban_event(struct bans_sink *bans_sink, const struct bans_event *e
 	struct daemon *daemon = LIST_ENTRY(bans_sink, struct daemon, bans_sink);
 
 	ban_report_log(sink(daemon), event);
+	hooks_ban(daemon->hooks, event, now);
 	if (event->kind == BANS_BANNED || event->kind == BANS_EXTENDED)
 		daemon->store->ops->ban_put(daemon->store, event->ban, now);
 	else if (event->kind == BANS_REMOVED)
@@ -217,6 +220,7 @@ static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset, struct
 	server_configure(daemon->server, config);
 	log_configure(daemon->log, (enum log_target)config->log.to,
 		      (enum log_level)config->log.level);
+	hooks_configure(daemon->hooks, config);
 	ruleset_unref(&daemon->ruleset);
 	daemon->ruleset = ruleset;
 	load->good = true;
@@ -450,6 +454,8 @@ static void init(struct daemon *daemon, const char *file, struct ruleset *rulese
 	daemon->reload_worker = loop_worker(daemon->loop);
 	daemon->log = log_new((enum log_target)ruleset->config->log.to,
 			      (enum log_level)ruleset->config->log.level);
+	daemon->hooks = hooks_new(daemon->loop, log_sink(daemon->log), HOOKS_SENDMAIL);
+	hooks_configure(daemon->hooks, ruleset->config);
 	log_set_now(daemon->log, loop_now(daemon->loop));
 }
 
@@ -505,6 +511,7 @@ static void stop(struct daemon *daemon)
 		server_close(daemon->server);
 	control_close(daemon->control);
 	log_watch_close(daemon->log_watch);
+	hooks_close(daemon->hooks);
 	/* A reload under way ends on its own and is dropped; the store writes out what is left. */
 	daemon->reload_worker->wait(daemon->reload_worker);
 	if (daemon->store)
@@ -523,6 +530,7 @@ static void stop(struct daemon *daemon)
 	ruleset_unref(&daemon->ruleset);
 	config_unref(&daemon->listen_config);
 	loads_release(&daemon->loads);
+	hooks_free(&daemon->hooks);
 	log_free(&daemon->log);
 }
 

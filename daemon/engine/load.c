@@ -12,10 +12,6 @@ static void warn_unused(const struct config *config, struct config_errors *error
 		whole.file = config->store.url_pos.file;
 	if (slice_is(config->bans.maillog, "journal:"))
 		config_warning(errors, whole, "bans.maillog: journal: has no effect yet");
-	if (config->bans.on_ban.count)
-		config_warning(errors, whole, "bans.on_ban has no effect yet");
-	if (config->notify.command.count || config->notify.mail_to.count)
-		config_warning(errors, whole, "notify has no effect yet");
 	if (config->has_metrics)
 		config_warning(errors, whole, "metrics has no effect yet");
 }
