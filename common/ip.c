@@ -12,49 +12,35 @@
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-bool ip_is_v4(const struct ip *ip)
+/* Reads 0 to 255 without leading zeros from `at` on; returns its end, NULL if there is none. */
+static inline const char *parse_octet(const char *at, const char *end, uint8_t *ret_octet)
 {
-	return memcmp(ip->bytes, mapped, sizeof(mapped)) == 0;
-}
+	const char *start = at;
+	unsigned value = 0, digit;
 
-bool ip_equal(const struct ip *a, const struct ip *b)
-{
-	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
-/* Reads 0 to 255 without leading zeros from `text`; returns the digits taken, 0 if it is none. */
-static size_t parse_octet(struct slice text, uint8_t *ret_octet)
-{
-	unsigned value = 0;
-	size_t i = 0;
-
-	while (i < text.len && i < 3 && text.data[i] >= '0' && text.data[i] <= '9')
-		value = value * 10 + (unsigned)(text.data[i++] - '0');
-	if (i == 0 || value > 255 || (i > 1 && text.data[0] == '0'))
-		return 0;
+	for (; at < end && (digit = (unsigned)*at - '0') <= 9; at++)
+		if ((value = value * 10 + digit) > 255)
+			return NULL;
+	if (at == start || at - start > 3 || (*start == '0' && at - start > 1))
+		return NULL;
 	*ret_octet = (uint8_t)value;
-	return i;
+	return at;
 }
 
 static bool parse_v4(struct slice text, struct ip *ret_ip)
 {
+	const char *at = text.data, *end = text.data + text.len;
 	struct ip ip;
 
 	memcpy(ip.bytes, mapped, sizeof(mapped));
 	for (size_t i = 0; i < 4; i++) {
-		size_t digits;
-
-		if (i > 0) {
-			if (text.len == 0 || text.data[0] != '.')
-				return false;
-			text = slice_from(text, 1);
-		}
-		digits = parse_octet(text, &ip.bytes[sizeof(mapped) + i]);
-		if (!digits)
+		if (i > 0 && (at == end || *at++ != '.'))
 			return false;
-		text = slice_from(text, digits);
+		at = parse_octet(at, end, &ip.bytes[sizeof(mapped) + i]);
+		if (!at)
+			return false;
 	}
-	if (text.len)
+	if (at != end)
 		return false;
 	*ret_ip = ip;
 	return true;
@@ -79,7 +65,8 @@ bool ip_parse(struct slice text, struct ip *ret_ip)
 {
 	if (text.len == 0)
 		return false;
-	return memchr(text.data, ':', text.len) ? parse_v6(text, ret_ip) : parse_v4(text, ret_ip);
+	return parse_v4(text, ret_ip) ||
+	       (memchr(text.data, ':', text.len) && parse_v6(text, ret_ip));
 }
 
 static char *put_octet(char *at, uint8_t octet)

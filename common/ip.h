@@ -25,8 +25,18 @@ struct cidr {
 	uint8_t bits;         /* 0 to 128, of the mapped form */
 };
 
-bool ip_is_v4(const struct ip *ip);
-bool ip_equal(const struct ip *a, const struct ip *b);
+static inline bool ip_is_v4(const struct ip *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(ip->bytes, mapped, sizeof(mapped)) == 0;
+}
+
+static inline bool ip_equal(const struct ip *a, const struct ip *b)
+{
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
 /* Dotted quad without leading zeros, or IPv6 as RFC 4291 2.2 without zone and
  * brackets. false: neither ("unknown" included). */
 bool ip_parse(struct slice text, struct ip *ret_ip) __attribute__((warn_unused_result));

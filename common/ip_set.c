@@ -27,6 +27,7 @@ struct words { /* one network as its bytes in two words of memory order */
 
 struct cidr_set {
 	struct words few[FEW]; /* the same networks, if there are no more */
+	uint64_t first4[4];    /* bit for each first byte that an IPv4 address in the set can have */
 	struct cidr *networks;
 	size_t count, cap;
 	struct part parts[129]; /* shortest prefix first */
@@ -89,6 +90,22 @@ static void fill_few(struct cidr_set *set)
 	}
 }
 
+/* Most IPv4 addresses that are asked for are out of the question by their first byte. */
+static void fill_first4(struct cidr_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		const struct cidr *network = &set->networks[i];
+		unsigned first = network->ip.bytes[12], more = 0;
+
+		if (network->bits < MAPPED_BITS || !ip_is_v4(&network->ip))
+			continue;
+		if (network->bits < MAPPED_BITS + 8)
+			more = 0xff >> (network->bits - MAPPED_BITS);
+		for (unsigned byte = first; byte <= first + more; byte++)
+			set->first4[byte / 64] |= UINT64_C(1) << byte % 64;
+	}
+}
+
 void cidr_set_seal(struct cidr_set *set)
 {
 	size_t kept = 0;
@@ -110,6 +127,7 @@ void cidr_set_seal(struct cidr_set *set)
 	}
 	set->count = kept;
 	fill_few(set);
+	fill_first4(set);
 }
 
 /* The first network of the part that is not below `ip`. */
@@ -159,6 +177,8 @@ bool cidr_set_contains(const struct cidr_set *set, const struct ip *ip)
 	if (!set)
 		return false;
 	assert(set->sealed);
+	if (ip_is_v4(ip) && !(set->first4[ip->bytes[12] / 64] >> ip->bytes[12] % 64 & 1))
+		return false;
 	if (set->count <= FEW)
 		return few_contain(set, ip);
 	for (size_t i = 0; i < set->part_count; i++) {

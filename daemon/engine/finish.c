@@ -284,22 +284,6 @@ static void follow_transaction(struct ticket *ticket, struct clock_now now)
 		transaction_end(transaction);
 }
 
-static void count(struct ticket *ticket)
-{
-	struct pipeline_counts *counts = &ticket->pipeline->counts;
-
-	counts->verdicts[ticket->verdict.kind]++;
-	for (unsigned i = 0; i < ticket->ruleset->count; i++) {
-		const struct rule_trace *trace = &ticket->trace[i];
-
-		if (trace->kind == TRACE_UNKNOWN)
-			counts->errors++;
-		else if (trace->kind == TRACE_CLEAR && trace->reason &&
-			 strcmp(trace->reason, "unmapped") == 0)
-			counts->unmapped_logins++;
-	}
-}
-
 /* What follow_connection() would have made of the answer. */
 static void foresee_strike(struct ticket *ticket)
 {
@@ -326,7 +310,7 @@ void finish_run(struct ticket *ticket, struct clock_now now)
 	} else {
 		struck = follow_connection(ticket, now);
 		follow_transaction(ticket, now);
-		count(ticket);
+		ticket->pipeline->counts.verdicts[ticket->verdict.kind]++;
 	}
 	reply_write(&ticket->reply, ticket->verdict.reply, &ticket->verdict.vars);
 	if (!ticket->explain && !slice_is(ticket->ruleset->config->bans.maillog, "off"))

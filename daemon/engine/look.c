@@ -16,15 +16,19 @@ static bool any_holds(struct match *const *matches, size_t count, const struct r
 	return false;
 }
 
-/* TRACE_SKIPPED stands for "it applies". */
-static enum rule_trace_kind judge(const struct rule *rule, const struct request *request)
+/* Why a rule does not apply whose wants or shuns say so. */
+static enum rule_trace_kind why_not(const struct rule *rule, const struct request *request)
 {
 	if (!(rule->states & (1U << request->state)) || (rule->needs & ~request->facts))
 		return TRACE_WAITS;
+	return TRACE_EXEMPT;
+}
+
+/* TRACE_SKIPPED stands for "it applies". */
+static enum rule_trace_kind judge_conditions(const struct rule *rule, const struct request *request)
+{
 	if (rule->config->until_wall_ms && request->now.wall_ms >= rule->config->until_wall_ms)
 		return TRACE_UNMATCHED;
-	if (rule->exempt & request->exempt)
-		return TRACE_EXEMPT;
 	if (rule->match_count && !any_holds(rule->match, rule->match_count, request))
 		return TRACE_UNMATCHED;
 	if (rule->except_count && any_holds(rule->except, rule->except_count, request))
@@ -32,25 +36,20 @@ static enum rule_trace_kind judge(const struct rule *rule, const struct request 
 	return TRACE_SKIPPED;
 }
 
-static void *state_of(struct ticket *ticket, unsigned index)
+static enum rule_trace_kind judge(const struct rule *rule, const struct request *request)
 {
-	size_t bytes = ticket->ruleset->rules[index].ops->state_bytes;
-
-	if (!ticket->states[index] && bytes)
-		ticket->states[index] = arena_zalloc(ticket->request.arena, bytes);
-	return ticket->states[index];
+	if ((rule->wants & ~request->situation) | (rule->shuns & request->situation))
+		return why_not(rule, request);
+	return rule->conditional ? judge_conditions(rule, request) : TRACE_SKIPPED;
 }
 
-static struct rule_ask make_ask(struct ticket *ticket, unsigned index,
-				struct rule_finding *finding)
+static struct rule_ask make_ask(struct ticket *ticket, struct rule_finding *finding)
 {
 	return (struct rule_ask){
-		.notes = ticket->explain ? explain_notes(ticket) : NULL,
 		.request = &ticket->request,
 		.dns = ticket->pipeline->services.dns,
 		.bans = ticket->pipeline->services.bans,
 		.waiter = &ticket->waiter,
-		.state = state_of(ticket, index),
 		.finding = finding,
 	};
 }
@@ -96,6 +95,33 @@ static bool passes_here(struct ticket *ticket)
 	return true;
 }
 
+/* Made when it is first handed out. */
+static inline void *state_of(struct ticket *ticket, unsigned place, const struct rule *rule)
+{
+	if (!ticket->states[place] && rule->ops->state_bytes)
+		ticket->states[place] =
+			arena_zalloc(ticket->request.arena, rule->ops->state_bytes);
+	return ticket->states[place];
+}
+
+static void ask(struct ticket *ticket, const struct rule *rule, unsigned place)
+{
+	struct rule_ask ask = make_ask(ticket, NULL);
+
+	ask.state = state_of(ticket, place, rule);
+	rule->ops->ask(rule, &ask);
+}
+
+static void add_applying(struct ticket *ticket, const struct rule *rule, unsigned index)
+{
+	unsigned place = ticket->applying_count++;
+
+	ticket->applying[place] = (uint16_t)index;
+	ticket->states[place] = NULL;
+	if (rule->ops->ask)
+		ask(ticket, rule, place);
+}
+
 void look_ask_all(struct ticket *ticket)
 {
 	const struct ruleset *ruleset = ticket->ruleset;
@@ -104,16 +130,13 @@ void look_ask_all(struct ticket *ticket)
 		return;
 	for (unsigned i = 0; i < ruleset->count; i++) {
 		const struct rule *rule = &ruleset->rules[i];
+		enum rule_trace_kind kind = judge(rule, &ticket->request);
 
-		ticket->trace[i].kind = (uint8_t)judge(rule, &ticket->request);
+		ticket->trace[i].kind = (uint8_t)kind;
 		if (ticket->explain)
 			explain_judged(ticket, i);
-		if (ticket->trace[i].kind == TRACE_SKIPPED && rule->ops->ask) {
-			struct rule_finding unused = { 0 };
-			struct rule_ask ask = make_ask(ticket, i, &unused);
-
-			rule->ops->ask(rule, &ask);
-		}
+		if (kind == TRACE_SKIPPED)
+			add_applying(ticket, rule, i);
 	}
 	ticket->phase = TICKET_LOOK;
 }
@@ -232,59 +255,81 @@ static bool apply_unknown(struct ticket *ticket, unsigned index,
 
 enum after { AFTER_NEXT, AFTER_WAIT, AFTER_PASS, AFTER_REFUSED };
 
-static enum after step(struct ticket *ticket, unsigned index, bool final)
+static enum after apply(struct ticket *ticket, unsigned index, enum rule_result result,
+			const struct rule_finding *finding)
 {
 	const struct rule *rule = &ticket->ruleset->rules[index];
-	struct rule_finding finding = { 0 };
-	struct rule_ask ask = make_ask(ticket, index, &finding);
-	enum rule_result result;
 
-	ask.final = final;
-	result = rule->ops->step(rule, &ask);
-	if (ticket->explain)
-		explain_stepped(ticket, index);
-	if (result == RULE_WAIT && final)
-		result = RULE_UNKNOWN;
-	switch (result) {
-	case RULE_WAIT:
-		return AFTER_WAIT;
-	case RULE_NEXT:
-		ticket->trace[index].kind = TRACE_CLEAR;
-		ticket->trace[index].reason = finding.reason;
-		return AFTER_NEXT;
-	case RULE_UNKNOWN:
+	ticket->has_findings = true;
+	if (result == RULE_UNKNOWN) {
+		ticket->pipeline->counts.errors += !ticket->explain;
 		ticket->trace[index].kind = TRACE_UNKNOWN;
-		ticket->has_findings = true;
-		return apply_unknown(ticket, index, &finding) ? AFTER_REFUSED : AFTER_NEXT;
-	case RULE_BAD:
-		break;
+		return apply_unknown(ticket, index, finding) ? AFTER_REFUSED : AFTER_NEXT;
 	}
 	ticket->trace[index].kind = TRACE_BAD;
-	ticket->has_findings = true;
-	if (look_apply(ticket, index, &finding))
+	if (look_apply(ticket, index, finding))
 		return AFTER_REFUSED;
 	/* `pass` ends the looking and skips the rate rules below it. */
 	return rule->action == CONFIG_ACTION_PASS && rule->mode == CONFIG_ENFORCE ? AFTER_PASS
 										  : AFTER_NEXT;
 }
 
+/* Nothing to say, though perhaps for a reason that is counted. */
+static void apply_next(struct ticket *ticket, unsigned index, struct rule_finding *finding)
+{
+	ticket->trace[index].kind = TRACE_CLEAR;
+	if (!finding->reason)
+		return;
+	ticket->trace[index].reason = finding->reason;
+	if (!ticket->explain && strcmp(finding->reason, "unmapped") == 0)
+		ticket->pipeline->counts.unmapped_logins++;
+	finding->reason = NULL;
+}
+
+static enum after step(struct ticket *ticket, unsigned index, struct rule_ask *ask)
+{
+	const struct rule *rule = &ticket->ruleset->rules[index];
+	struct rule_finding *finding = ask->finding;
+	enum rule_result result = rule->ops->step(rule, ask);
+	enum after after;
+
+	if (ticket->explain)
+		explain_stepped(ticket, index);
+	if (result == RULE_WAIT && !ask->final)
+		return AFTER_WAIT;
+	if (result == RULE_NEXT) {
+		apply_next(ticket, index, finding);
+		return AFTER_NEXT;
+	}
+	after = apply(ticket, index, result == RULE_WAIT ? RULE_UNKNOWN : result, finding);
+	*finding = (struct rule_finding){ 0 }; /* the next rule's */
+	return after;
+}
+
+static void set_ask(struct ticket *ticket, struct rule_ask *ask, unsigned index)
+{
+	ask->state = state_of(ticket, ticket->index, &ticket->ruleset->rules[index]);
+	if (ticket->explain)
+		ask->notes = explain_notes(ticket);
+}
+
 enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 {
-	const struct ruleset *ruleset = ticket->ruleset;
-	bool final = now.mono_ms >= ticket->look_until_mono_ms;
+	struct rule_finding finding = { 0 };
+	struct rule_ask ask = make_ask(ticket, &finding);
 
-	for (; ticket->index < ruleset->count; ticket->index++) {
-		unsigned i = ticket->index;
+	ask.final = now.mono_ms >= ticket->look_until_mono_ms;
+	for (; ticket->index < ticket->applying_count; ticket->index++) {
+		unsigned index = ticket->applying[ticket->index];
 
-		if (ticket->trace[i].kind != TRACE_SKIPPED)
-			continue;
 		if (ticket->explain)
-			explain_turn(ticket, i);
-		if (ruleset->rules[i].ops->flags & RULE_COUNTS) {
-			charge_collect(ticket, i);
+			explain_turn(ticket, index);
+		if (ticket->ruleset->rules[index].ops->flags & RULE_COUNTS) {
+			charge_collect(ticket, index);
 			continue;
 		}
-		switch (step(ticket, i, final)) {
+		set_ask(ticket, &ask, index);
+		switch (step(ticket, index, &ask)) {
 		case AFTER_WAIT:
 			return ticket->waiter.expected || ticket->ready ? TICKET_SLEEP
 									: TICKET_STUCK;
@@ -306,11 +351,15 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 
 void look_cancel(struct ticket *ticket)
 {
-	const struct ruleset *ruleset = ticket->ruleset;
+	for (unsigned i = 0; i < ticket->applying_count; i++) {
+		void *state = ticket->states[i];
+		const struct rule *rule;
 
-	for (unsigned i = 0; i < ruleset->count; i++) {
-		if (ticket->states[i] && ruleset->rules[i].ops->cancel)
-			ruleset->rules[i].ops->cancel(ticket->states[i]);
+		if (!state)
+			continue;
 		ticket->states[i] = NULL;
+		rule = &ticket->ruleset->rules[ticket->applying[i]];
+		if (rule->ops->cancel)
+			rule->ops->cancel(state);
 	}
 }

@@ -16,6 +16,7 @@ struct match {
 	struct pattern_set *login, *client_name, *sender, *recipient, *helo; /* NULL: unset */
 	uint16_t ports[MATCH_MAX_PORTS];
 	unsigned port_count;
+	bool always;                   /* no condition at all, as most limits have none */
 };
 
 static struct pattern_set *compile(const struct config_strings *patterns, enum pattern_kind kind,
@@ -57,6 +58,14 @@ static unsigned facts_of(const struct config_conditions *when)
 	return facts;
 }
 
+static bool is_always(const struct match *match)
+{
+	const struct config_conditions *when = match->when;
+
+	return match->facts == 0 && !when->tls && !when->size.compare && !when->states &&
+	       !when->context.count && !when->server_port.count && !match->client_name;
+}
+
 struct match *match_new(const struct config_conditions *when, const struct site *site,
 			struct config_errors *errors)
 {
@@ -70,6 +79,7 @@ struct match *match_new(const struct config_conditions *when, const struct site 
 	match->recipient = compile(&when->recipient, PATTERN_ADDRESS, site, errors);
 	match->helo = compile(&when->helo, PATTERN_NAME, site, errors);
 	compile_ports(match, &when->server_port, errors);
+	match->always = is_always(match);
 	return match;
 }
 
@@ -182,7 +192,7 @@ bool match_holds(const struct match *match, const struct request *request)
 {
 	const struct config_conditions *when;
 
-	if (!match)
+	if (!match || match->always)
 		return true;
 	when = match->when;
 	if (match->facts & ~request->facts)

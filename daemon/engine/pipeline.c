@@ -112,7 +112,8 @@ struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request
 	set_deadlines(ticket, now);
 	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &tables, peer->id, now);
 	ticket->trace = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
-	ticket->states = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
+	ticket->applying = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->applying));
+	ticket->states = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
 	buf_init_fixed(&ticket->reply, arena_alloc(arena, REPLY_BUFFER_BYTES), REPLY_BUFFER_BYTES);
 	list_append(&pipeline->ready, &ticket->node);
 	ticket->ready = true;
@@ -169,8 +170,10 @@ static void give_up(struct ticket *ticket, const char *event)
 {
 	struct pipeline *pipeline = ticket->pipeline;
 	const struct ruleset *ruleset = ticket->ruleset;
-	struct slice name = ticket->index < ruleset->count ? ruleset->rules[ticket->index].name
-							   : SLICE("-");
+	struct slice name = SLICE("-");
+
+	if (ticket->index < ticket->applying_count)
+		name = ruleset->rules[ticket->applying[ticket->index]].name;
 
 	pipeline->counts.step_overruns++;
 	log_event(pipeline->services.log, LOG_LEVEL_ERROR, event, "rule", name);

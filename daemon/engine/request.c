@@ -21,12 +21,21 @@ static bool present(const struct request *request, enum policy_attr attr)
 	return (request->in->present >> attr) & 1;
 }
 
+/* 0: not there, or no number. What cannot overflow is read here. */
 static uint64_t number(const struct request *request, enum policy_attr attr)
 {
+	struct slice text = value(request, attr);
 	uint64_t result = 0;
 
-	if (units_parse_u64(value(request, attr), &result))
-		return 0;
+	if (text.len > 18)
+		return units_parse_u64(text, &result) ? 0 : result;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit = (unsigned)text.data[i] - '0';
+
+		if (digit > 9)
+			return 0;
+		result = result * 10 + digit;
+	}
 	return result;
 }
 
@@ -97,6 +106,8 @@ static void read_exemptions(struct request *request)
 	if ((request->facts & FACT_SENDER) && request->sender.kind == MAIL_ADDRESS_NULL)
 		exempt |= EXEMPT_NULL_SENDER;
 	request->exempt = exempt;
+	request->situation = SITUATION_FACTS(request->facts) | SITUATION_EXEMPT(exempt) |
+			     SITUATION_STATES(1U << request->state);
 }
 
 static void read_ids(struct request *request, const struct request_tables *tables)

@@ -26,6 +26,11 @@ enum request_fact {
 	FACT_RECIPIENT = 1 << 4    /* RCPT, VRFY; DATA and END-OF-MESSAGE with a single one */
 };
 
+/* Where they stand in request.situation. */
+#define SITUATION_FACTS(facts) ((uint32_t)(facts))
+#define SITUATION_EXEMPT(exempt) ((uint32_t)(exempt) << 8)
+#define SITUATION_STATES(states) ((uint32_t)(states) << 16)
+
 struct ruleset;
 
 struct request {
@@ -52,6 +57,7 @@ struct request {
 	struct smtp_ids ids;
 	uint64_t recipient_hash;               /* of the address as Postfix treats it (folded); 0: none */
 	unsigned exempt;                       /* enum rule_exempt (rule.h): what this request is */
+	uint32_t situation;                    /* facts, exempt and state in one word: SITUATION_... */
 	/* Snapshots, taken at submit. */
 	uint32_t connection_strikes;
 	uint32_t connection_helo_rule;         /* 0: none */

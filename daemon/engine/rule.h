@@ -59,8 +59,9 @@ struct rule_reply {
 
 #define RULE_MAX_REPLIES 6
 
-/* What a step found. The engine fills in the variables that a request has (client, sender, domain = the
- * sender's, recipient, login, helo, rule); set others or overwrite them here. */
+/* What a step found; untouched where it has nothing to say but a reason. The engine fills in the
+ * variables that a request has (client, sender, domain = the sender's, recipient, login, helo,
+ * rule); set others or overwrite them here. */
 struct rule_finding {
 	unsigned reply;                 /* index into rule_ops.replies */
 	const char *reason;             /* static word for the log: "nxdomain" */
@@ -76,7 +77,7 @@ struct rule_ask {
 	struct waiter *waiter;          /* hand it to dns_ask() */
 	void *state;                    /* rule_ops.state_bytes; NULL if that is 0 */
 	bool final;                     /* the last call: decide with what is there, RULE_WAIT is UNKNOWN */
-	struct rule_finding *finding;   /* zeroed before the first step */
+	struct rule_finding *finding;   /* zeroed; NULL in ask() */
 	struct buf *notes;              /* for rule_note(); NULL: nobody wants to know */
 };
 
@@ -149,6 +150,9 @@ struct rule {
 	unsigned needs;                     /* all facts it waits for */
 	unsigned exempt;
 	unsigned states;                    /* bits 1 << enum policy_state in which it may run at all */
+	/* All of the above, against request.situation: what has to be there, and what must not be. */
+	uint32_t wants, shuns;
+	bool conditional;                   /* match, except or `until` say more */
 	struct match **match, **except;
 	size_t match_count, except_count;
 	struct reply_template *replies[RULE_MAX_REPLIES];

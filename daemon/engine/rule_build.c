@@ -196,6 +196,14 @@ static void build_needs(struct rule *rule, unsigned condition_facts)
 	rule->states = rule->ops->flags & RULE_COUNTS ? STATES_MESSAGE : STATES_ALL;
 }
 
+/* What configure() may have added to is folded in last. */
+static void build_situation(struct rule *rule)
+{
+	rule->wants = SITUATION_FACTS(rule->needs);
+	rule->shuns = SITUATION_EXEMPT(rule->exempt) | SITUATION_STATES(~rule->states);
+	rule->conditional = rule->match_count || rule->except_count || rule->config->until_wall_ms;
+}
+
 void rule_build(struct rule *ret, const struct rule_ops *ops, const struct config_rule *from,
 		int top_mode, const struct site *site, struct config_errors *errors)
 {
@@ -215,6 +223,7 @@ void rule_build(struct rule *ret, const struct rule_ops *ops, const struct confi
 	ret->max_charges = ops->flags & RULE_COUNTS ? 1 : 0;
 	if (ops->configure)
 		ops->configure(ret, site, errors);
+	build_situation(ret);
 	build_replies(ret, errors);
 }
 

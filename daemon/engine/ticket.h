@@ -30,7 +30,7 @@ struct ticket {
 	struct ruleset *ruleset;        /* a reference */
 	struct request request;
 	enum ticket_phase phase;
-	unsigned index;                 /* of the rule whose turn it is */
+	unsigned index;                 /* in `applying`: the rule whose turn it is */
 	unsigned steps;
 	bool ready;
 	bool has_findings;              /* some rule's trace is BAD, UNKNOWN or OVER */
@@ -39,7 +39,9 @@ struct ticket {
 	uint64_t answer_by_mono_ms;
 	uint64_t wait_until_mono_ms;    /* while waiting: one of the two */
 	struct rule_trace *trace;       /* one for each rule */
-	void **states;                  /* by rule; NULL: none yet */
+	uint16_t *applying;             /* indices of the rules that apply, in list order */
+	unsigned applying_count;
+	void **states;                  /* as `applying`; NULL: none */
 	struct rule_charges charges;
 	struct store_reserve reserve;
 	struct store_settle settle;

@@ -14,6 +14,9 @@
  * counts as a local address with that odd local part. */
 #define MAX_ROUTE 100
 
+#define LABEL_BYTES 63
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
 /* Reads what stands in brackets; `literal` is lower case. */
 static bool read_literal(struct slice literal, struct ip *ret_ip)
 {
@@ -253,37 +256,99 @@ static void read_route(struct mail_address *address, const struct site *site, st
 	finish(address, site, arena);
 }
 
-static bool has_quotes(struct slice text)
+/* Does one of the eight bytes at `data` equal `byte`? `*ret_pair`: two that follow each other. */
+static inline bool word_has(const char *data, char byte, bool *ret_pair)
 {
-	return memchr(text.data, '"', text.len) || memchr(text.data, '\\', text.len);
+	const uint64_t low7 = EACH_BYTE(0x7f);
+	uint64_t word, found;
+
+	memcpy(&word, data, sizeof(word));
+	word ^= EACH_BYTE((unsigned char)byte);
+	found = ~(((word & low7) + low7) | word | low7);
+	*ret_pair |= (found & found >> 8) != 0;
+	return found != 0;
 }
 
-/* false: not as simple as that, and nothing was touched. */
-static bool read_simple(struct mail_address *address, struct slice raw, const struct site *site,
-			struct arena *arena)
+/* A name in lower case whose labels fit, without quotes and no literal. Only what is neither very short nor very long is
+ * found out quickly. */
+static bool is_simple_domain(struct slice domain)
+{
+	bool dots = false, quotes = false, unused = false;
+	size_t i;
+
+	if (domain.len < 8 || domain.len > LABEL_BYTES)
+		return idn_labels_fit(domain) && domain.data[0] != '[' &&
+		       !memchr(domain.data, '"', domain.len) &&
+		       !memchr(domain.data, '\\', domain.len);
+	if (domain.data[0] == '[' || domain.data[0] == '.' || domain.data[domain.len - 1] == '.')
+		return false;
+	/* Each word begins with the last byte of the one before, so that no pair is missed. */
+	for (i = 0; i + 8 < domain.len; i += 7) {
+		(void)word_has(domain.data + i, '.', &dots);
+		quotes |= word_has(domain.data + i, '"', &unused);
+		quotes |= word_has(domain.data + i, '\\', &unused);
+	}
+	(void)word_has(domain.data + domain.len - 8, '.', &dots);
+	quotes |= word_has(domain.data + domain.len - 8, '"', &unused);
+	quotes |= word_has(domain.data + domain.len - 8, '\\', &unused);
+	return !dots && !quotes;
+}
+
+/* What nearly all addresses are: ASCII, local@name. `folded` in lower case; false: not as simple as that. */
+static bool split_simple(struct slice raw, struct arena *arena, struct slice *ret_folded,
+			 struct slice *ret_local, struct slice *ret_domain)
 {
 	char *copy = arena_alloc(arena, raw.len);
-	struct slice folded = { copy, raw.len };
-	struct slice local, domain;
-	unsigned marks;
-	bool is_local;
 
-	if (!idn_lower(raw, copy) || !slice_split_last(folded, '@', &local, &domain) ||
-	    !idn_labels_fit(domain) || domain.data[0] == '[')
-		return false;
-	is_local = site_domain_is_local(site, domain);
-	marks = site_local_part_marks(site, local);
-	if (is_local ? local.len == 0 || marks & SITE_MARK_ROUTE : has_quotes(domain))
-		return false;
+	*ret_folded = slice_make(copy, raw.len);
+	return idn_lower(raw, copy) &&
+	       slice_split_last(*ret_folded, '@', ret_local, ret_domain) &&
+	       is_simple_domain(*ret_domain);
+}
+
+static void set_simple(struct mail_address *address, struct slice raw, struct slice folded,
+		       struct slice domain)
+{
 	address->kind = MAIL_ADDRESS_DOMAIN;
 	address->raw = raw;
-	address->local = slice_first(raw, local.len);
+	address->local = slice_first(raw, raw.len - domain.len - 1);
 	address->domain = domain;
 	address->folded = address->subject = folded;
 	address->ip = (struct ip){ { 0 } };
+}
+
+/* false: the general way has to be taken, and nothing was touched. */
+static bool read_simple(struct mail_address *address, struct slice raw, const struct site *site,
+			struct arena *arena)
+{
+	struct slice folded, local, domain;
+	unsigned marks;
+	bool is_local;
+
+	if (!split_simple(raw, arena, &folded, &local, &domain))
+		return false;
+	is_local = site_domain_is_local(site, domain);
+	marks = site_local_part_marks(site, local);
+	if (is_local && (local.len == 0 || marks & SITE_MARK_ROUTE))
+		return false;
+	set_simple(address, raw, folded, domain);
 	address->domain_is_local = address->shown_local = is_local;
 	if (marks & SITE_MARK_DELIMITER)
 		set_subject(address, site, arena);
+	return true;
+}
+
+static bool read_simple_login(struct mail_address *login, struct slice raw,
+			      const struct site *site, struct arena *arena)
+{
+	struct slice folded, local, domain;
+
+	if (!split_simple(raw, arena, &folded, &local, &domain))
+		return false;
+	set_simple(login, raw, folded, domain);
+	login->domain_is_local = login->shown_local = site_domain_is_local(site, domain);
+	if (site_local_part_marks(site, local) & SITE_MARK_DELIMITER)
+		set_subject(login, site, arena);
 	return true;
 }
 
@@ -312,8 +377,10 @@ void mail_address_read(struct mail_address *ret, struct slice text, const struct
 void mail_login_read(struct mail_address *ret, struct slice text, const struct site *site,
 		     struct arena *arena)
 {
-	struct slice domain = site_login_domain(site);
+	struct slice domain;
 
+	if (text.len && text.len <= MAIL_LOGIN_BYTES && read_simple_login(ret, text, site, arena))
+		return;
 	clear(ret, MAIL_ADDRESS_NONE, text);
 	if (text.len == 0)
 		return;
@@ -323,6 +390,7 @@ void mail_login_read(struct mail_address *ret, struct slice text, const struct s
 		ret->folded = ret->subject = idn_fold(text, arena);
 		return;
 	}
+	domain = site_login_domain(site);
 	slice_split_last(text, '@', &ret->local, &domain);
 	set_domain(ret, domain, site, arena);
 	ret->shown_local = ret->domain_is_local;

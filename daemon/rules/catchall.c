@@ -168,9 +168,9 @@ static enum found look_up(const struct data *data, const struct request *request
 
 static bool is_role(const struct mail_address *recipient)
 {
-	struct slice local = recipient->subject, domain = SLICE_EMPTY;
+	struct slice local = recipient->subject;
 
-	(void)slice_split_last(recipient->subject, '@', &local, &domain);
+	local.len -= recipient->domain.len + 1;
 	return slice_equal_fold(local, SLICE("postmaster")) ||
 	       slice_equal_fold(local, SLICE("abuse"));
 }

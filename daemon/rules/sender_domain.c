@@ -127,6 +127,11 @@ static enum found look_at_hosts(const struct rule_ask *ask)
 	return found;
 }
 
+static struct host *new_hosts(struct arena *arena, unsigned count)
+{
+	return arena_zalloc(arena, (count < MAX_HOSTS ? count : MAX_HOSTS) * sizeof(struct host));
+}
+
 static void add_host(struct state *state, struct slice name)
 {
 	state->hosts[state->host_count++].name = name;
@@ -148,7 +153,8 @@ static void take_hosts(struct state *state, const struct dns_answer *mx)
 	for (unsigned i = 0; i < mx->count && count < DNS_MAX_ANSWERS; i++)
 		if (mx->records[i].name.len)
 			records[count++] = &mx->records[i];
-	qsort(records, count, sizeof(struct dns_record *), compare_preference);
+	if (count > 1)
+		qsort(records, count, sizeof(struct dns_record *), compare_preference);
 	for (unsigned i = 0; i < count && i < MAX_HOSTS; i++)
 		add_host(state, records[i]->name);
 }
@@ -208,8 +214,8 @@ static enum rule_result look_at_domain(const struct rule_ask *ask)
 	}
 	if (mx->status == DNS_FOUND && mx->count == 1 && mx->records[0].name.len == 0)
 		return rule_bad(ask, NULL_MX, "null_mx");
-	state->hosts = arena_zalloc(ask->request->arena, MAX_HOSTS * sizeof(state->hosts[0]));
 	state->implicit = mx->status == DNS_NODATA;
+	state->hosts = new_hosts(ask->request->arena, state->implicit ? 1 : mx->count);
 	if (state->implicit)
 		add_host(state, sender->domain);
 	else

@@ -281,6 +281,26 @@ Test(ip, sets_agree_with_their_members)
 	}
 }
 
+/* One network of each length, asked for addresses of each first byte. */
+Test(ip, sets_of_ipv4_by_first_byte)
+{
+	for (unsigned bits = 0; bits <= 32; bits++) {
+		struct ip inside = ip_of("172.16.5.6");
+		struct cidr network = ip_network(&inside, bits, 128);
+		struct cidr_set *set = cidr_set_new();
+
+		cidr_set_add(set, &network);
+		cidr_set_seal(set);
+		for (unsigned first = 0; first < 256; first++) {
+			struct ip asked = inside;
+
+			asked.bytes[12] = (uint8_t)first;
+			cr_assert_eq(cidr_set_contains(set, &asked), cidr_contains(&network, &asked));
+		}
+		cidr_set_free(&set);
+	}
+}
+
 Test(ip, sets_keep_a_network_once)
 {
 	struct cidr_set *set = cidr_set_new();

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "daemon/mail/idn.h"
 #include "tests/unit/mail/fixture.h"
 
 /* kind, whether the domain is local, and the folded address; `subject` NULL: the same. */
@@ -387,5 +388,45 @@ Test(address, logins)
 	cr_assert_eq(got.kind, MAIL_ADDRESS_UNKNOWN);
 	cr_assert_eq(got.folded.len, sizeof(text) - 1);
 	cr_assert_eq(got.folded.data[0], 'u');
+	fixture_release(&fixture);
+}
+
+/* Whatever byte stands where in a domain of whatever length, the quick way reads it as idn_domain() does. */
+Test(address, each_odd_byte_at_each_place_of_a_domain)
+{
+	static const char odd[] = { '.', '"', '\\', '[', ']', 'A', '\xc3', '-' };
+	struct fixture fixture;
+
+	setup(&fixture, NULL, NULL);
+	for (size_t len = 1; len < 90; len++) {
+		for (size_t i = 0; i < len * sizeof(odd); i++) {
+			char text[100] = "u@", expected[100];
+			struct slice domain = { text + 2, len }, name = SLICE_EMPTY;
+			struct mail_address got;
+			bool good;
+			size_t kept = 0;
+
+			memset(text + 2, 'x', len);
+			for (size_t dot = 40; dot < len; dot += 40)
+				text[2 + dot] = '.';
+			text[2 + i / sizeof(odd)] = odd[i % sizeof(odd)];
+			if (text[2] == '[' && text[1 + len] == ']')
+				continue;
+			good = idn_domain(domain, &fixture.arena, &name);
+			got = fixture_login(&fixture, text);
+			cr_assert_eq(got.kind, good ? MAIL_ADDRESS_DOMAIN : MAIL_ADDRESS_UNKNOWN,
+				     "%s", text);
+			cr_assert(!good || slice_equal(got.domain, name), "%s", text);
+			/* Of a sender's domain quotes and backslashes vanish first. */
+			for (size_t k = 0; k < len; k++)
+				if (!strchr("\"\\", domain.data[k]))
+					expected[kept++] = domain.data[k];
+			good = idn_domain(slice_make(expected, kept), &fixture.arena, &name);
+			got = fixture_address(&fixture, text);
+			cr_assert_eq(got.kind, good ? MAIL_ADDRESS_DOMAIN : MAIL_ADDRESS_UNKNOWN,
+				     "%s", text);
+			cr_assert(!good || slice_equal(got.domain, name), "%s", text);
+		}
+	}
 	fixture_release(&fixture);
 }
