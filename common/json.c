@@ -74,6 +74,22 @@ static void add_string(struct buf *out, struct slice text)
 	buf_add_char(out, '"');
 }
 
+void json_plain(struct buf *out, struct slice text)
+{
+	while (text.len) {
+		uint32_t character = 0;
+		unsigned len = json_utf8(text, &character);
+
+		if (len == 0)
+			buf_add_format(out, "\\x%02x", (unsigned char)text.data[0]);
+		else if (is_hostile(character))
+			buf_add_format(out, "\\u%04x", (unsigned)character);
+		else
+			buf_add(out, slice_first(text, len));
+		text = slice_from(text, len ? len : 1);
+	}
+}
+
 static void begin(struct json *json, const char *key)
 {
 	if (json->comma)

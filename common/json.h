@@ -37,5 +37,7 @@ void json_time(struct json *json, const char *key, uint64_t wall_ms);
 /* How many bytes the UTF-8 character at the start of `bytes` has, and which it is; 0: none, or not
  * as RFC 3629 has it. */
 unsigned json_utf8(struct slice bytes, uint32_t *ret_character);
+/* Adds a text for a terminal: what is no UTF-8 as \xNN, what could steer it as \uNNNN. */
+void json_plain(struct buf *out, struct slice text);
 
 #endif

@@ -105,12 +105,18 @@ static void restore_ban(void *arg, const struct ban *ban)
 
 /* --- the loop's hooks --- */
 
+static void run_ready(struct daemon *daemon, struct clock_now now)
+{
+	control_run(daemon->control);
+	pipeline_run(daemon->pipeline, now);
+}
+
 static void on_turn(void *arg, struct clock_now now)
 {
 	struct daemon *daemon = arg;
 
 	if (!daemon->stopping)
-		pipeline_run(daemon->pipeline, now);
+		run_ready(daemon, now);
 	log_flush(daemon->log);
 	if (daemon->draining && !daemon->stopping &&
 	    (server_is_drained(daemon->server) || now.mono_ms >= daemon->drain_until_mono_ms)) {

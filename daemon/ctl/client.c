@@ -153,7 +153,7 @@ static int read_line(struct client *client, struct slice *ret_line)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return got < 0 ? -1 : 0;
+			return got < 0 && errno != ECONNRESET ? -1 : 0;
 		buf_add(&client->in, slice_make(piece, (size_t)got));
 		if (client->in.overflow) {
 			errno = EMSGSIZE;

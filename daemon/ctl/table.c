@@ -10,6 +10,17 @@ const struct ctl_command *const ctl_table[] = {
 	&ctl_status,
 	&ctl_check,
 	&ctl_reload,
+	&ctl_explain,
+	&ctl_usage,
+	&ctl_top,
+	&ctl_reset,
+	&ctl_limit_set,
+	&ctl_limit_unset,
+	&ctl_limit_list,
+	&ctl_ban_list,
+	&ctl_ban_show,
+	&ctl_ban_add,
+	&ctl_ban_remove,
 	NULL,
 };
 

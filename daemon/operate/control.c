@@ -20,12 +20,16 @@
 struct control {
 	struct operate operate;
 	struct endpoint *endpoint;
-	struct list waiting;
+	struct list waiting, ready;
 };
 
 static const struct control_command *const tables[] = {
 	control_status_commands,
 	control_reload_commands,
+	control_explain_commands,
+	control_counter_commands,
+	control_limit_commands,
+	control_ban_commands,
 };
 
 static const struct control_command *find_command(struct slice name)
@@ -118,6 +122,38 @@ void control_refuse(
 	send_out(call);
 }
 
+void control_resume(struct control_call *call)
+{
+	list_remove(&call->node);
+	list_append(&call->control->ready, &call->node);
+}
+
+bool control_stream(struct control_call *call, struct slice lines)
+{
+	if (endpoint_send(call->peer, lines))
+		return true;
+	free_call(call);
+	return false;
+}
+
+/* What becomes ready meanwhile has its turn in the next one. */
+void control_run(struct control *control)
+{
+	struct list now, *node;
+
+	if (!control || list_is_empty(&control->ready))
+		return;
+	list_init(&now);
+	while ((node = list_pop(&control->ready)) != NULL)
+		list_append(&now, node);
+	while ((node = list_pop(&now)) != NULL) {
+		struct control_call *call = LIST_ENTRY(node, struct control_call, node);
+
+		list_append(&control->waiting, node);
+		call->resume(call);
+	}
+}
+
 struct list *control_waiting(struct control *control)
 {
 	return &control->waiting;
@@ -206,6 +242,7 @@ struct control *control_new(const struct operate *operate)
 
 	control->operate = *operate;
 	list_init(&control->waiting);
+	list_init(&control->ready);
 	control->endpoint = endpoint_new(operate->loop, &handler);
 	return control;
 }
@@ -222,7 +259,9 @@ bool control_listen(
 
 uint64_t control_expire(struct control *control, struct clock_now now)
 {
-	return endpoint_expire(control->endpoint, now);
+	uint64_t next = endpoint_expire(control->endpoint, now);
+
+	return list_is_empty(&control->ready) ? next : now.mono_ms;
 }
 
 void control_close(struct control *control)

@@ -17,6 +17,8 @@ bool control_listen(struct control *control, const struct config_address *addres
 	char ret_why[static 512]) __attribute__((warn_unused_result));
 /* Reload `number` is over; what came of it stands in operate->loads. */
 void control_reloaded(struct control *control, uint64_t number);
+/* Runs what is ready; once a turn of the loop. */
+void control_run(struct control *control);
 /* Ends what is overdue; returns the next mono_ms, 0: none. */
 uint64_t control_expire(struct control *control, struct clock_now now);
 /* Run the loop between the two. NULL is fine. */

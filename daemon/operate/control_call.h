@@ -32,7 +32,8 @@ struct control_call {
 	/* the command's */
 	uint64_t number;
 	void *state;
-	void (*cancel)(struct control_call *call);
+	void (*cancel)(struct control_call *call); /* the peer left; NULL: nothing to undo */
+	void (*resume)(struct control_call *call); /* what control_resume() has called for */
 };
 
 /* The members of the answer go into what is returned. */
@@ -43,6 +44,13 @@ void control_send(struct control_call *call);
  * gone. */
 void control_refuse(struct control_call *call, int exit_code, const char *advice,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* `resume` is called from control_run(), soon; for work in pieces, and for marks from inside of
+ * services. */
+void control_resume(struct control_call *call);
+/* The bytes of a stream, as many lines as they hold; false: the reader was too slow, or is gone,
+ * and the call with it. */
+bool control_stream(struct control_call *call, struct slice lines)
+	__attribute__((warn_unused_result));
 /* For control_reloaded(), and whoever answers later. */
 struct list *control_waiting(struct control *control);
 
@@ -52,5 +60,9 @@ void control_add_load(struct json *json, const struct load *load);
 /* The tables of the commands' files, NULL-terminated by name. */
 extern const struct control_command control_status_commands[];
 extern const struct control_command control_reload_commands[];
+extern const struct control_command control_explain_commands[];
+extern const struct control_command control_counter_commands[];
+extern const struct control_command control_limit_commands[];
+extern const struct control_command control_ban_commands[];
 
 #endif

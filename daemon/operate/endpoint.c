@@ -16,7 +16,7 @@
 #include "common/list.h"
 #include "daemon/server/unix_path.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 #define MAX_GROUPS 256
 
 struct endpoint {

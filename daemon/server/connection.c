@@ -252,23 +252,40 @@ static struct connection *connection_new(struct listener *listener)
 	return connection;
 }
 
-/* `ret_text` is the peer's address, or empty if it is not known. */
+/* `ret_text` is the address, or empty if it is not known. */
+static bool read_peer(const struct connection *connection, char ret_text[static IP_TEXT_BYTES],
+		      struct ip *ret_ip)
+{
+	struct sockaddr_storage address;
+	int length = sizeof(address);
+
+	*ret_text = '\0';
+	if (connection->uv.handle.type != UV_TCP ||
+	    uv_tcp_getpeername(&connection->uv.tcp, (struct sockaddr *)&address, &length) != 0)
+		return false;
+	if (uv_ip_name((struct sockaddr *)&address, ret_text, IP_TEXT_BYTES) != 0)
+		return false;
+	return ip_parse(slice_of(ret_text), ret_ip);
+}
+
 static bool peer_is_allowed(const struct connection *connection, const struct listener *listener,
 			    char ret_text[static IP_TEXT_BYTES])
 {
 	const struct cidr_set *allow = listener->config->allow;
-	struct sockaddr_storage address;
-	int length = sizeof(address);
 	struct ip ip;
 
 	*ret_text = '\0';
 	if (listener->config->address.is_unix || !allow)
 		return true;
-	if (uv_tcp_getpeername(&connection->uv.tcp, (struct sockaddr *)&address, &length) != 0)
-		return false;
-	if (uv_ip_name((struct sockaddr *)&address, ret_text, IP_TEXT_BYTES) != 0)
-		return false;
-	return ip_parse(slice_of(ret_text), &ip) && cidr_set_contains(allow, &ip);
+	return read_peer(connection, ret_text, &ip) && cidr_set_contains(allow, &ip);
+}
+
+bool connection_is_from(const struct connection *connection, const struct cidr *network)
+{
+	char text[IP_TEXT_BYTES];
+	struct ip ip;
+
+	return read_peer(connection, text, &ip) && cidr_contains(network, &ip);
 }
 
 void connection_accept(struct listener *listener)

@@ -75,6 +75,8 @@ struct server {
 /* The accepted descriptor of `listener` becomes a connection (or is closed, if libuv fails). */
 void connection_accept(struct listener *listener);
 void connection_close(struct connection *connection);
+/* false for a unix socket. */
+bool connection_is_from(const struct connection *connection, const struct cidr *network);
 /* A closed connection made room: take what libuv holds back. */
 void listener_resume(struct server *server);
 /* About a peer, at most one line in ten seconds, with the number of those left out. */

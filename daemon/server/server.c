@@ -146,6 +146,24 @@ void server_free(struct server **server)
 	mem_free(server);
 }
 
+static bool wait_has_peer(const struct list *head, const struct cidr *network)
+{
+	for (struct list *node = head->next; node != head; node = node->next) {
+		if (connection_is_from(LIST_ENTRY(node, struct connection, node), network))
+			return true;
+	}
+	return false;
+}
+
+bool server_has_peer(const struct server *server, const struct cidr *network)
+{
+	for (int i = 0; i <= CONNECTION_WRITING; i++) {
+		if (wait_has_peer(&server->waits[i], network))
+			return true;
+	}
+	return false;
+}
+
 void server_health(const struct server *server, struct server_health *ret)
 {
 	*ret = server->health;

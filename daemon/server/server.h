@@ -42,6 +42,8 @@ bool server_is_drained(const struct server *server);
 /* Cuts what is left. Memory is freed once libuv has closed its handles: run the loop before server_free(). */
 void server_close(struct server *server);
 void server_free(struct server **server);
+/* Is one of the connected clients (not those of unix sockets) in this network? */
+bool server_has_peer(const struct server *server, const struct cidr *network);
 void server_health(const struct server *server, struct server_health *ret);
 
 #endif

@@ -146,6 +146,11 @@ struct store_ops {
 	/* Writes out all that is left, waits for it, frees. */
 	void (*close)(struct store *);
 
+	/* Some of this node's counters that hold something, in no order: a bounded piece of work
+	 * from `cursor` on (0: the first). Returns where to go on, 0: that was all. What is added or
+	 * leaves in between may be seen or not. */
+	uint64_t (*scan)(struct store *, uint64_t cursor,
+		void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now);
 	/* The counters of a subject, or with an empty one all of this node's that hold something,
 	 * in no order. */
 	void (*list)(struct store *, struct slice subject,

@@ -334,6 +334,21 @@ static void list(struct store *store, struct slice subject,
 	}
 }
 
+#define SCAN_AT_ONCE 4096u
+
+static uint64_t scan(struct store *store, uint64_t cursor,
+	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now)
+{
+	const struct counter_table *counters = of(store)->ledger->counters;
+	struct listing listing = {counters, each, arg, now.wall_ms};
+	uint64_t end = cursor + SCAN_AT_ONCE < counters->high ? cursor + SCAN_AT_ONCE
+							      : counters->high;
+
+	for (uint64_t slot = cursor; slot < end; slot++)
+		list_slot(&listing, (uint32_t)slot);
+	return end < counters->high ? end : 0;
+}
+
 /* Nothing is ever pending. */
 static void forget(struct store *store, struct store_op *op)
 {
@@ -412,6 +427,7 @@ static const struct store_ops embedded_ops = {
 	.tick = tick,
 	.close = close_store,
 	.list = list,
+	.scan = scan,
 };
 
 /* A counter takes around 130 bytes and a transaction 250, the room that pages leave included;
