@@ -107,8 +107,21 @@ struct ban {
 
 struct store_ops;
 
+/* What other nodes changed. Called from the loop's I/O or store_run(), never from inside another
+ * call of the store. */
+struct store_watcher {
+	/* A ban that another node made, or changed. false: it is absurd here. */
+	bool (*ban_put)(struct store_watcher *, const struct ban *);
+	/* One that another node took off; it may not be known here. */
+	void (*ban_gone)(struct store_watcher *, const struct cidr *);
+};
+
 struct store {
 	const struct store_ops *ops;
+	/* Other nodes use it, too: what ends on this node only (for want of room, or because its
+	 * time is over) is not to be taken out of it. */
+	bool is_shared;
+	struct store_watcher *watcher; /* the owner's; NULL: nobody wants to know */
 	/* The live limits that hold now, those that other nodes set included. The backend's; NULL:
 	 * none. */
 	const struct overrides *overrides;
@@ -141,6 +154,13 @@ struct store_ops {
 	bool (*override_remove)(
 		struct store *, struct slice rule, struct slice subject, struct clock_now);
 
+	/* For stores behind a connection; NULL: not needed. `run` is the first thing of a turn of
+	 * the loop and ends what is overdue, `flush` the last and sends; the loop sleeps until
+	 * `next` (mono_ms; 0: any time) at most. */
+	void (*run)(struct store *, struct clock_now);
+	void (*flush)(struct store *);
+	uint64_t (*next)(const struct store *);
+
 	/* About once a second: ages transactions and hands what changed to the worker. */
 	void (*tick)(struct store *, struct clock_now);
 	/* Writes out all that is left, waits for it, frees. */
@@ -156,6 +176,23 @@ struct store_ops {
 	void (*list)(struct store *, struct slice subject,
 		void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now);
 };
+
+static inline void store_run(struct store *store, struct clock_now now)
+{
+	if (store->ops->run)
+		store->ops->run(store, now);
+}
+
+static inline void store_flush(struct store *store)
+{
+	if (store->ops->flush)
+		store->ops->flush(store);
+}
+
+static inline uint64_t store_next(const struct store *store)
+{
+	return store->ops->next ? store->ops->next(store) : 0;
+}
 
 static inline void store_reserve(
 	struct store *store, struct store_reserve *op, struct clock_now now)

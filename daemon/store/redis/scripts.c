@@ -40,6 +40,10 @@ PART(refund)
 PART(assert)
 PART(look)
 PART(reset)
+PART(list)
+PART(list_pull)
+PART(list_put)
+PART(list_remove)
 
 struct part {
 	const char *begin, *end;
@@ -63,6 +67,9 @@ static const struct part parts[SCRIPTS][MAX_PARTS] = {
 	[SCRIPT_ASSERT] = {FENCED, P(window), P(assert)},
 	[SCRIPT_LOOK] = {FENCED, P(window), P(look)},
 	[SCRIPT_RESET] = {FENCED, P(window), P(reset)},
+	[SCRIPT_LIST_PULL] = {P(time), P(list), P(list_pull)},
+	[SCRIPT_LIST_PUT] = {P(time), P(list), P(list_put)},
+	[SCRIPT_LIST_REMOVE] = {P(time), P(list), P(list_remove)},
 };
 
 struct scripts {

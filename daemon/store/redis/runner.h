@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Scripts by their names: a script is sent whole until Redis has told its name, and again when it
+ * has forgotten it. A replica knows none, so each connection begins with loading them.
+ */
+#ifndef REEVE_DAEMON_STORE_REDIS_RUNNER_H
+#define REEVE_DAEMON_STORE_REDIS_RUNNER_H
+
+#include "common/buf.h"
+#include "daemon/store/redis/link.h"
+#include "daemon/store/redis/scripts.h"
+
+struct runner;
+
+/* For the scripts from `first` to `last`. */
+struct runner *runner_new(const struct scripts *scripts, enum script first, enum script last)
+	__attribute__((returns_nonnull, warn_unused_result));
+/* No call may be out. */
+void runner_free(struct runner **runner);
+/* The connection came up: loads them. */
+void runner_up(struct runner *runner, struct redis_link *link);
+/* Begins a call of `script`: `keys` keys and then `arguments` arguments follow in `out`. */
+void runner_begin(
+	struct runner *runner, enum script script, size_t keys, size_t arguments, struct buf *out);
+/* The answer was NOSCRIPT: the next call sends it whole. */
+void runner_forget(struct runner *runner, enum script script);
+
+#endif
