@@ -434,9 +434,7 @@ static int open_server(struct daemon *daemon)
 		log_event(sink(daemon), LOG_LEVEL_ERROR, "listen_failed", "why", slice_of(why));
 		return EX_UNAVAILABLE;
 	}
-	/* Mail goes on without the tool. */
-	if (!control_listen(daemon->control, &daemon->listen_config->control, why))
-		log_event(sink(daemon), LOG_LEVEL_ERROR, "control_failed", "why", slice_of(why));
+	control_listen(daemon->control, daemon->listen_config);
 	secure_descriptors(daemon);
 	log_watch_configure(daemon->log_watch, daemon->listen_config);
 	return EX_OK;

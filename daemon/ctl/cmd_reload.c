@@ -5,12 +5,13 @@
 #include <sysexits.h>
 
 #include "daemon/ctl/client.h"
+#include "daemon/ctl/show.h"
 #include "daemon/ctl/table.h"
 
-static void print_lines(const struct json_value *line)
+static void print_lines(struct ctl *ctl, const struct json_value *line)
 {
 	for (; line; line = line->next)
-		fprintf(stderr, "%.*s\n", SLICE_ARG(line->text));
+		fprintf(stderr, "%s\n", show_text(ctl, line->text));
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)
@@ -26,17 +27,17 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!answer)
 		return code;
 	file = json_get_text(answer, "file");
-	print_lines(json_get_array(answer, "errors"));
-	print_lines(json_get_array(answer, "warnings"));
+	print_lines(ctl, json_get_array(answer, "errors"));
+	print_lines(ctl, json_get_array(answer, "warnings"));
 	if (!json_get_bool(answer, "good"))
 		return ctl_fail(EX_CONFIG,
-			"%.*s is not taken over; the old configuration stays in force",
-			SLICE_ARG(file));
+			"%s is not taken over; the old configuration stays in force",
+			show_text(ctl, file));
 	for (setting = json_get_array(answer, "restart_needed"); setting; setting = setting->next)
-		fprintf(stderr, "reevectl: '%.*s' has changed and needs a restart of reeved\n",
-			SLICE_ARG(setting->text));
+		fprintf(stderr, "reevectl: '%s' has changed and needs a restart of reeved\n",
+			show_text(ctl, setting->text));
 	if (!ctl->json)
-		fprintf(ctl->out, "%.*s is in force (generation %llu)\n", SLICE_ARG(file),
+		fprintf(ctl->out, "%s is in force (generation %llu)\n", show_text(ctl, file),
 			(unsigned long long)json_get_u64(answer, "generation"));
 	return EX_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "common/units.h"
 #include "daemon/ctl/client.h"
+#include "daemon/ctl/show.h"
 #include "daemon/ctl/table.h"
 
 static unsigned long long number(const struct json_value *value, const char *key)
@@ -21,15 +22,15 @@ static void print_uptime(struct ctl *ctl, const struct json_value *answer)
 
 	buf_init_fixed(&text, memory, sizeof(memory));
 	units_format_duration(&text, json_get_u64(answer, "uptime_ms"));
-	fprintf(ctl->out, "%-12s reeved %.*s, pid %llu, up %.*s (since %.*s)\n", "daemon",
-		SLICE_ARG(json_get_text(answer, "version")), number(answer, "pid"),
-		SLICE_ARG(buf_slice(&text)), SLICE_ARG(started));
+	fprintf(ctl->out, "%-12s reeved %s, pid %llu, up %s (since %s)\n", "daemon",
+		show_member(ctl, answer, "version"), number(answer, "pid"),
+		show_text(ctl, buf_slice(&text)), show_text(ctl, started));
 }
 
 static void print_lines(struct ctl *ctl, const char *label, const struct json_value *line)
 {
 	for (; line; line = line->next)
-		fprintf(ctl->out, "%-12s %.*s\n", label, SLICE_ARG(line->text));
+		fprintf(ctl->out, "%-12s %s\n", label, show_text(ctl, line->text));
 }
 
 static void print_config(struct ctl *ctl, const struct json_value *config)
@@ -37,19 +38,19 @@ static void print_config(struct ctl *ctl, const struct json_value *config)
 	const struct json_value *in_force = json_get(config, "in_force");
 	const struct json_value *failed = json_get(config, "failed");
 
-	fprintf(ctl->out, "%-12s %.*s, generation %llu, in force since %.*s\n", "config",
-		SLICE_ARG(json_get_text(config, "file")), number(config, "generation"),
-		SLICE_ARG(json_get_text(in_force, "time")));
+	fprintf(ctl->out, "%-12s %s, generation %llu, in force since %s\n", "config",
+		show_member(ctl, config, "file"), number(config, "generation"),
+		show_member(ctl, in_force, "time"));
 	print_lines(ctl, "  warning", json_get_array(in_force, "warnings"));
 	for (const struct json_value *setting = json_get_array(in_force, "restart_needed"); setting;
 		setting = setting->next)
-		fprintf(ctl->out, "%-12s '%.*s' has changed and needs a restart\n", "  warning",
-			SLICE_ARG(setting->text));
+		fprintf(ctl->out, "%-12s '%s' has changed and needs a restart\n", "  warning",
+			show_text(ctl, setting->text));
 	if (!failed)
 		return;
 	fprintf(ctl->out,
-		"%-12s the reload of %.*s failed, the configuration before it is in force\n",
-		"  ERROR", SLICE_ARG(json_get_text(failed, "time")));
+		"%-12s the reload of %s failed, the configuration before it is in force\n",
+		"  ERROR", show_member(ctl, failed, "time"));
 	print_lines(ctl, "  error", json_get_array(failed, "errors"));
 }
 
@@ -57,14 +58,14 @@ static void print_store(struct ctl *ctl, const struct json_value *store)
 {
 	struct slice folder = json_get_text(store, "folder");
 
-	fprintf(ctl->out, "%-12s %.*s%s%.*s, %llu of %llu counters, %llu transactions", "store",
-		SLICE_ARG(json_get_text(store, "kind")), folder.len ? " " : "", SLICE_ARG(folder),
+	fprintf(ctl->out, "%-12s %s%s%s, %llu of %llu counters, %llu transactions", "store",
+		show_member(ctl, store, "kind"), folder.len ? " " : "", show_text(ctl, folder),
 		number(store, "counters"), number(store, "max_counters"),
 		number(store, "transactions"));
 	fprintf(ctl->out, ", %llu MiB\n", (number(store, "bytes") + 1048575) / 1048576);
 	if (json_get_bool(store, "failing"))
-		fprintf(ctl->out, "%-12s the disk fails: %.*s; answers go on from memory\n",
-			"  ERROR", SLICE_ARG(json_get_text(store, "why")));
+		fprintf(ctl->out, "%-12s the disk fails: %s; answers go on from memory\n",
+			"  ERROR", show_member(ctl, store, "why"));
 }
 
 static void print_services(struct ctl *ctl, const struct json_value *answer)
@@ -72,8 +73,8 @@ static void print_services(struct ctl *ctl, const struct json_value *answer)
 	const struct json_value *bans = json_get(answer, "bans"),
 				*server = json_get(answer, "server");
 
-	fprintf(ctl->out, "%-12s %.*s, %llu on the list%s\n", "bans",
-		SLICE_ARG(json_get_text(bans, "mode")), number(bans, "count"),
+	fprintf(ctl->out, "%-12s %s, %llu on the list%s\n", "bans", show_member(ctl, bans, "mode"),
+		number(bans, "count"),
 		json_get_bool(bans, "storm") ? "; STORM: automatic bans have stopped" : "");
 	fprintf(ctl->out, "%-12s %s\n", "dns",
 		json_get_bool(json_get(answer, "dns"), "dead")
@@ -103,10 +104,8 @@ static void print_rules(struct ctl *ctl, const struct json_value *rule)
 	const char *label = "rules";
 
 	for (; rule; rule = rule->next) {
-		fprintf(ctl->out, "%-12s %-20.*s %-16.*s %.*s\n", label,
-			SLICE_ARG(json_get_text(rule, "name")),
-			SLICE_ARG(json_get_text(rule, "check")),
-			SLICE_ARG(json_get_text(rule, "mode")));
+		fprintf(ctl->out, "%-12s %-20s %-16s %s\n", label, show_member(ctl, rule, "name"),
+			show_member(ctl, rule, "check"), show_member(ctl, rule, "mode"));
 		label = "";
 	}
 }
@@ -123,7 +122,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!answer || ctl->json)
 		return code;
 	print_uptime(ctl, answer);
-	fprintf(ctl->out, "%-12s %.*s\n", "mode", SLICE_ARG(json_get_text(answer, "mode")));
+	print_lines(ctl, "FAULT", json_get_array(answer, "faults"));
+	fprintf(ctl->out, "%-12s %s\n", "mode", show_member(ctl, answer, "mode"));
 	print_config(ctl, json_get(answer, "config"));
 	print_store(ctl, json_get(answer, "store"));
 	print_services(ctl, answer);

@@ -11,6 +11,7 @@ const struct ctl_command *const ctl_table[] = {
 	&ctl_check,
 	&ctl_reload,
 	&ctl_explain,
+	&ctl_watch,
 	&ctl_usage,
 	&ctl_top,
 	&ctl_reset,
@@ -21,6 +22,7 @@ const struct ctl_command *const ctl_table[] = {
 	&ctl_ban_show,
 	&ctl_ban_add,
 	&ctl_ban_remove,
+	&ctl_metrics,
 	NULL,
 };
 

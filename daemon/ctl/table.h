@@ -17,6 +17,7 @@ const struct ctl_command *ctl_find(int argc, char **argv, int *ret_words);
 extern const struct ctl_command ctl_status, ctl_reload, ctl_check;
 extern const struct ctl_command ctl_explain, ctl_usage, ctl_top, ctl_reset;
 extern const struct ctl_command ctl_limit_set, ctl_limit_unset, ctl_limit_list;
+extern const struct ctl_command ctl_watch, ctl_metrics;
 extern const struct ctl_command ctl_ban_list, ctl_ban_show, ctl_ban_add, ctl_ban_remove;
 
 #endif

@@ -183,7 +183,6 @@ void decision_log(struct ticket *ticket, struct clock_now now)
 {
 	struct pipeline_services *services = &ticket->pipeline->services;
 	struct buf *line = &ticket->pipeline->log_line;
-	uint64_t end_ns = services->clock_ns ? services->clock_ns() : 0;
 
 	(void)now;
 	if (!wanted(ticket))
@@ -198,6 +197,25 @@ void decision_log(struct ticket *ticket, struct clock_now now)
 	add_counters(line, ticket);
 	if (ticket->settle.refunded)
 		add_number(line, SLICE(" refunded="), ticket->settle.refunded);
-	add_number(line, SLICE(" time_us="), (end_ns - ticket->started_ns) / 1000);
+	add_number(line, SLICE(" time_us="), ticket->took_ns / 1000);
 	services->log->write(services->log, LOG_LEVEL_INFO, buf_slice(line));
+}
+
+void decision_tell(struct ticket *ticket)
+{
+	const struct store_reserve *reserve = &ticket->reserve;
+	bool counted = reserve->op.state == STORE_OP_DONE && !reserve->op.failed;
+	const struct decision_view view = {
+		.request = &ticket->request,
+		.ruleset = ticket->ruleset,
+		.verdict = &ticket->verdict,
+		.trace = ticket->trace,
+		.has_findings = ticket->has_findings,
+		.charges = reserve->charges,
+		.charge_count = counted ? reserve->count : 0,
+		.reply = buf_slice(&ticket->reply),
+		.took_ns = ticket->took_ns,
+	};
+
+	ticket->pipeline->observer->decided(ticket->pipeline->observer, &view);
 }

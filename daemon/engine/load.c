@@ -12,8 +12,6 @@ static void warn_unused(const struct config *config, struct config_errors *error
 		whole.file = config->store.url_pos.file;
 	if (slice_is(config->bans.maillog, "journal:"))
 		config_warning(errors, whole, "bans.maillog: journal: has no effect yet");
-	if (config->has_metrics)
-		config_warning(errors, whole, "metrics has no effect yet");
 }
 
 struct ruleset *ruleset_load(const char *file, struct config_errors *errors)

@@ -64,6 +64,11 @@ void pipeline_set_ruleset(struct pipeline *pipeline, struct ruleset *ruleset)
 	ruleset_unref(&old);
 }
 
+void pipeline_set_observer(struct pipeline *pipeline, struct pipeline_observer *observer)
+{
+	pipeline->observer = observer;
+}
+
 struct ruleset *pipeline_ruleset(const struct pipeline *pipeline)
 {
 	return pipeline->ruleset;
@@ -201,6 +206,17 @@ static enum ticket_turn run_phase(struct ticket *ticket, struct clock_now now)
 	return TICKET_GO_ON;
 }
 
+static void tell(struct ticket *ticket, struct clock_now now)
+{
+	struct pipeline *pipeline = ticket->pipeline;
+
+	if (pipeline->services.clock_ns)
+		ticket->took_ns = pipeline->services.clock_ns() - ticket->started_ns;
+	decision_log(ticket, now);
+	if (pipeline->observer)
+		decision_tell(ticket);
+}
+
 /* Runs one ready ticket as far as it goes. */
 static void run_ticket(struct ticket *ticket, struct clock_now now)
 {
@@ -228,7 +244,7 @@ static void run_ticket(struct ticket *ticket, struct clock_now now)
 	}
 	finish_run(ticket, now);
 	if (!ticket->explain)
-		decision_log(ticket, now);
+		tell(ticket, now);
 	ticket_end(ticket);
 	if (ticket->explain)
 		explain_done(ticket);

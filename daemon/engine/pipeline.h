@@ -45,6 +45,9 @@ void pipeline_free(struct pipeline **pipeline);
 void pipeline_set_ruleset(struct pipeline *pipeline, struct ruleset *ruleset);
 struct ruleset *pipeline_ruleset(const struct pipeline *pipeline);
 
+/* From now on; NULL: nobody. Not told of requests that are only explained. */
+void pipeline_set_observer(struct pipeline *pipeline, struct pipeline_observer *observer);
+
 /* A policy connection, as the pipeline needs it: zeroed at first, then kept by the connection. */
 struct pipeline_peer {
 	uint64_t id;                        /* never reused */

@@ -34,7 +34,7 @@ struct ticket {
 	unsigned steps;
 	bool ready;
 	bool has_findings;              /* some rule's trace is BAD, UNKNOWN or OVER */
-	uint64_t started_ns;
+	uint64_t started_ns, took_ns;
 	uint64_t look_until_mono_ms;    /* last call of the looking rules */
 	uint64_t answer_by_mono_ms;
 	uint64_t wait_until_mono_ms;    /* while waiting: one of the two */
@@ -64,6 +64,7 @@ struct window_text {
 
 struct pipeline {
 	struct pipeline_services services;
+	struct pipeline_observer *observer; /* NULL: nobody */
 	struct request_tables tables;
 	struct ruleset *ruleset;
 	struct list ready, waiting;
@@ -135,5 +136,7 @@ void explain_done(struct ticket *ticket);
 
 /* decision.c */
 void decision_log(struct ticket *ticket, struct clock_now now);
+/* Tells the pipeline's observer. */
+void decision_tell(struct ticket *ticket);
 
 #endif

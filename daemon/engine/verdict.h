@@ -38,6 +38,24 @@ struct verdict {
 	bool from_data;                 /* a rule saw good data: may be a strike */
 };
 
+/* A decision, for those who look on; valid during the call. */
+struct decision_view {
+	const struct request *request;
+	struct ruleset *ruleset;
+	const struct verdict *verdict;
+	const struct rule_trace *trace; /* by rule */
+	bool has_findings;              /* some trace is BAD, UNKNOWN or OVER */
+	const struct store_charge *charges; /* those that the store answered */
+	unsigned charge_count;
+	struct slice reply;             /* the whole, with its newlines */
+	uint64_t took_ns;
+};
+
+/* Looks on; asks and changes nothing of the engine. */
+struct pipeline_observer {
+	void (*decided)(struct pipeline_observer *observer, const struct decision_view *view);
+};
+
 const char *verdict_name(enum verdict_kind kind);
 
 #endif

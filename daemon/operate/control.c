@@ -12,15 +12,29 @@
 
 #include "common/alloc.h"
 #include "daemon/operate/control_call.h"
+#include "daemon/operate/control_watch.h"
+#include "daemon/operate/http.h"
+#include "daemon/operate/metrics.h"
 
 #define MAX_CALLS 32
 #define BACKLOG_BYTES (256 << 10)
 #define DEADLINE_MS 10000
+#define MAX_SCRAPES 16
 
 struct control {
 	struct operate operate;
 	struct endpoint *endpoint;
-	struct list waiting, ready;
+	struct list waiting, ready, watchers;
+	struct endpoint *scrape; /* the metrics by HTTP */
+	struct metrics *metrics;
+	struct pipeline_observer observer;
+};
+
+static void answer_metrics(struct control_call *call, const struct ctl_request *request);
+
+static const struct control_command metrics_commands[] = {
+	{"metrics", false, answer_metrics},
+	{0},
 };
 
 static const struct control_command *const tables[] = {
@@ -30,6 +44,8 @@ static const struct control_command *const tables[] = {
 	control_counter_commands,
 	control_limit_commands,
 	control_ban_commands,
+	control_watch_commands,
+	metrics_commands,
 };
 
 static const struct control_command *find_command(struct slice name)
@@ -154,6 +170,11 @@ void control_run(struct control *control)
 	}
 }
 
+struct list *control_watchers(struct control *control)
+{
+	return &control->watchers;
+}
+
 struct list *control_waiting(struct control *control)
 {
 	return &control->waiting;
@@ -227,6 +248,49 @@ static void gone(void *arg, struct endpoint_call *peer)
 	free_call(call);
 }
 
+static void decided(struct pipeline_observer *observer, const struct decision_view *view)
+{
+	struct control *control = LIST_ENTRY(observer, struct control, observer);
+
+	metrics_note(control->metrics, view);
+	if (!list_is_empty(&control->watchers))
+		watch_note(&control->watchers, view);
+}
+
+static void write_metrics(const struct control *control, struct buf *out)
+{
+	buf_init(out, METRICS_BYTES);
+	metrics_write(control->metrics, &control->operate, out);
+}
+
+static bool scrape(void *arg, struct endpoint_call *peer, struct slice bytes)
+{
+	enum http_request request = http_read(bytes);
+	struct buf body, answer;
+
+	if (request == HTTP_MORE)
+		return false;
+	write_metrics(arg, &body);
+	buf_init(&answer, METRICS_BYTES + HTTP_REQUEST_BYTES);
+	http_write(&answer, request, buf_slice(&body));
+	endpoint_answer(peer, buf_slice(&answer));
+	buf_release(&answer);
+	buf_release(&body);
+	return true;
+}
+
+static void answer_metrics(struct control_call *call, const struct ctl_request *request)
+{
+	struct json *json = control_answer(call);
+	struct buf text;
+
+	(void)request;
+	write_metrics(call->control, &text);
+	json_slice(json, "metrics", buf_slice(&text));
+	buf_release(&text);
+	control_send(call);
+}
+
 struct control *control_new(const struct operate *operate)
 {
 	struct control *control = mem_zalloc(sizeof(*control));
@@ -239,35 +303,70 @@ struct control *control_new(const struct operate *operate)
 		.gone = gone,
 		.arg = control,
 	};
+	const struct endpoint_handler scraped = {
+		.max_calls = MAX_SCRAPES,
+		.request_bytes = HTTP_REQUEST_BYTES + 1,
+		.backlog_bytes = METRICS_BYTES,
+		.deadline_ms = DEADLINE_MS,
+		.take = scrape,
+		.arg = control,
+	};
 
 	control->operate = *operate;
 	list_init(&control->waiting);
 	list_init(&control->ready);
+	list_init(&control->watchers);
+	control->metrics = metrics_new();
+	control->observer.decided = decided;
 	control->endpoint = endpoint_new(operate->loop, &handler);
+	control->scrape = endpoint_new(operate->loop, &scraped);
 	return control;
 }
 
-bool control_listen(
-	struct control *control, const struct config_address *address, char ret_why[static 512])
+static bool listen_at(
+	struct endpoint *endpoint, const struct config_address *address, char why[static 512])
 {
-	char *path = mem_dup(address->path);
-	bool fine = endpoint_listen_unix(control->endpoint, path, 0660, ret_why);
+	char *path;
+	bool fine;
 
+	if (!address->is_unix)
+		return endpoint_listen_inet(endpoint, &address->ip, address->port, why);
+	path = mem_dup(address->path);
+	fine = endpoint_listen_unix(endpoint, path, 0660, why);
 	free(path);
 	return fine;
+}
+
+void control_listen(struct control *control, const struct config *config)
+{
+	struct log_sink *sink = log_sink(control->operate.log);
+	char why[512];
+
+	if (!listen_at(control->endpoint, &config->control, why))
+		log_event(sink, LOG_LEVEL_ERROR, "control_failed", "why", slice_of(why));
+	if (config->has_metrics && !listen_at(control->scrape, &config->metrics, why))
+		log_event(sink, LOG_LEVEL_ERROR, "metrics_failed", "why", slice_of(why));
+	pipeline_set_observer(control->operate.pipeline, &control->observer);
 }
 
 uint64_t control_expire(struct control *control, struct clock_now now)
 {
 	uint64_t next = endpoint_expire(control->endpoint, now);
+	uint64_t scrape = endpoint_expire(control->scrape, now);
 
+	if (next == 0 || (scrape && scrape < next))
+		next = scrape;
 	return list_is_empty(&control->ready) ? next : now.mono_ms;
 }
 
 void control_close(struct control *control)
 {
-	if (control)
-		endpoint_close(control->endpoint);
+	if (!control)
+		return;
+	if (control->operate.pipeline)
+		pipeline_set_observer(control->operate.pipeline, NULL);
+	endpoint_close(control->endpoint);
+	endpoint_close(control->scrape);
 }
 
 void control_free(struct control **control)
@@ -275,5 +374,7 @@ void control_free(struct control **control)
 	if (!*control)
 		return;
 	endpoint_free(&(*control)->endpoint);
+	endpoint_free(&(*control)->scrape);
+	metrics_free(&(*control)->metrics);
 	mem_free(control);
 }

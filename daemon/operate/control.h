@@ -11,10 +11,10 @@
 struct control;
 
 struct control *control_new(const struct operate *operate) __attribute__((warn_unused_result));
-/* Mode 0660, for root, the daemon's user, and members of its group. Once; false: `ret_why` says
- * why not. */
-bool control_listen(struct control *control, const struct config_address *address,
-	char ret_why[static 512]) __attribute__((warn_unused_result));
+/* Opens the control socket (mode 0660, for root, the daemon's user, and members of its group) and
+ * the metrics, if there are any, and looks on at decisions from now on. What cannot be opened is
+ * logged: mail goes on without it. `config` must live as long. */
+void control_listen(struct control *control, const struct config *config);
 /* Reload `number` is over; what came of it stands in operate->loads. */
 void control_reloaded(struct control *control, uint64_t number);
 /* Runs what is ready; once a turn of the loop. */

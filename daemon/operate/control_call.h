@@ -53,6 +53,8 @@ bool control_stream(struct control_call *call, struct slice lines)
 	__attribute__((warn_unused_result));
 /* For control_reloaded(), and whoever answers later. */
 struct list *control_waiting(struct control *control);
+/* Calls that are told of each decision. */
+struct list *control_watchers(struct control *control);
 
 /* What a load said: good, time, errors, warnings, restart_needed. */
 void control_add_load(struct json *json, const struct load *load);
@@ -64,5 +66,6 @@ extern const struct control_command control_explain_commands[];
 extern const struct control_command control_counter_commands[];
 extern const struct control_command control_limit_commands[];
 extern const struct control_command control_ban_commands[];
+extern const struct control_command control_watch_commands[];
 
 #endif

@@ -53,6 +53,16 @@ static void add_store(struct json *json, const struct operate *operate)
 	json_end_object(json);
 }
 
+static bool store_is_failing(const struct operate *operate)
+{
+	struct embedded_health health;
+
+	if (strcmp(operate->store->ops->name, "embedded") != 0)
+		return false;
+	store_embedded_health(operate->store, &health);
+	return health.disk_failing;
+}
+
 static void add_bans(struct json *json, const struct operate *operate)
 {
 	const struct ruleset *ruleset = pipeline_ruleset(operate->pipeline);
@@ -71,6 +81,12 @@ static void add_dns(struct json *json, const struct operate *operate)
 	dns_health(operate->dns, &health);
 	json_object(json, "dns");
 	json_bool(json, "dead", health.dead);
+	json_u64(json, "questions", health.asked);
+	json_u64(json, "cache_hits", health.cache_hits);
+	json_u64(json, "queries", health.flights);
+	json_u64(json, "unknown", health.unknown);
+	json_u64(json, "in_flight", health.in_flight);
+	json_u64(json, "cached", health.cached);
 	json_end_object(json);
 }
 
@@ -108,6 +124,38 @@ static void add_decisions(struct json *json, const struct operate *operate)
 	json_end_object(json);
 }
 
+/* What is wrong now, in words. */
+static void add_faults(struct json *json, const struct operate *operate)
+{
+	struct server_health server;
+	struct dns_health dns;
+
+	server_health(operate->server, &server);
+	dns_health(operate->dns, &dns);
+	json_array(json, "faults");
+	if (operate->loads->last.wall_ms)
+		json_text(json, NULL,
+			"the last reload failed; the configuration before it is in force");
+	if (store_is_failing(operate))
+		json_text(json, NULL, "the disk behind the store fails; answers go on from memory");
+	if (dns.dead)
+		json_text(json, NULL, "no resolver answers; rules pass what they cannot look up");
+	if (server.full)
+		json_text(json, NULL, "max_connections are open; further clients wait");
+	if (bans_in_storm(operate->bans))
+		json_text(json, NULL, "a storm of bans; automatic bans have stopped");
+	json_end_array(json);
+}
+
+static size_t count(const struct list *list)
+{
+	size_t number = 0;
+
+	for (const struct list *node = list->next; node != list; node = node->next)
+		number++;
+	return number;
+}
+
 static void add_rules(struct json *json, const struct ruleset *ruleset)
 {
 	json_array(json, "rules");
@@ -142,6 +190,10 @@ static void status(struct control_call *call, const struct ctl_request *request)
 	add_dns(json, operate);
 	add_server(json, operate);
 	add_decisions(json, operate);
+	json_u64(json, "live_limits",
+		operate->store->overrides ? overrides_count(operate->store->overrides) : 0);
+	json_u64(json, "watchers", count(control_watchers(call->control)));
+	add_faults(json, operate);
 	add_rules(json, ruleset);
 	control_send(call);
 }

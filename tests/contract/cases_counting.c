@@ -338,6 +338,30 @@ void contract_usage_reset_and_list(struct contract *contract)
 	cr_assert_eq(list(contract, "").count, 1);
 }
 
+void contract_scan_sees_all(struct contract *contract)
+{
+	struct store *store = contract->store;
+	struct listed listed = {0};
+	uint64_t cursor = 0;
+	unsigned calls = 0;
+	char subject[32];
+
+	cr_assert_eq(store->ops->scan(store, 0, add_listed, &listed, contract->now), 0);
+	cr_assert_eq(listed.count, 0);
+	for (unsigned i = 0; i < 9000; i++) {
+		snprintf(subject, sizeof(subject), "user%u@example.com", i);
+		contract_reserve(contract, 1 + i, 1, 1, contract_gate("a", subject, 7));
+	}
+	store->ops->reset(store, SLICE("user77@example.com"), contract->now);
+	do {
+		cursor = store->ops->scan(store, cursor, add_listed, &listed, contract->now);
+		calls++;
+	} while (cursor);
+	cr_assert_eq(listed.count, 8999);
+	cr_assert_eq(listed.used, 8999);
+	cr_assert(calls > 1, "in pieces");
+}
+
 void contract_many_subjects(struct contract *contract)
 {
 	char subject[32];

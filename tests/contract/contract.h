@@ -89,6 +89,7 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge);
 	CASE(unsettled_ends_after_ten_minutes)         \
 	CASE(reservations_stand_where_nothing_settles) \
 	CASE(usage_reset_and_list)                     \
+	CASE(scan_sees_all)                            \
 	CASE(many_subjects)                            \
 	CASE(hostile_subjects)                         \
 	CASE(bans_are_put_replaced_and_removed)        \
