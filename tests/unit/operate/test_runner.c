@@ -159,7 +159,7 @@ Test(runner, who_does_not_read_its_input_is_no_failure)
 	cr_expect_str_eq(output(), "done\n");
 	script("wc -c >\"$1\"", large);
 	wait_idle();
-	cr_expect_eq(atol(output()), 300000);
+	cr_expect_eq(strtol(output(), NULL, 10), 300000);
 	stop();
 }
 
@@ -231,6 +231,6 @@ Test(runner, too_many_arguments_are_cut)
 	run("", 80, argv);
 	run("", 0, argv);
 	wait_idle();
-	cr_expect_eq(atol(output()), RUNNER_MAX_ARGUMENTS - 4);
+	cr_expect_eq(strtol(output(), NULL, 10), RUNNER_MAX_ARGUMENTS - 4);
 	stop();
 }
