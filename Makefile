@@ -363,6 +363,8 @@ install:
 	for page in $(wildcard packaging/man/*.[1-9]); do \
 		section=$${page##*.}; install -d $(DESTDIR)$(PREFIX)/share/man/man$$section && \
 		install -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/ || exit 1; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 0644 packaging/completion/reevectl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/reevectl
 	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples
 	install -m 0644 $(wildcard config/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/hooks
