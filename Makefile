@@ -279,7 +279,7 @@ everything: programs bench-programs $(call objects,$(EVERY_SOURCE))
 
 # ---- integration, benchmark -----------------------------------------------------------------------
 
-.PHONY: integration bench bench-programs
+.PHONY: integration bench bench-programs soak
 integration:
 	+$(Q)$(SUBMAKE) PROFILE=release programs
 	@REEVED="$(CURDIR)/build/release/reeved" REEVECTL="$(CURDIR)/build/release/reevectl" \
@@ -294,6 +294,11 @@ bench:
 	@tests/deps.sh bench
 	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs
 	@tests/bench/run.py $(BENCH_ARGS)
+
+soak:
+	@tests/deps.sh bench
+	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs
+	@tests/bench/soak.py $(SOAK_ARGS)
 
 # ---- lint, check, ci ------------------------------------------------------------------------------
 
@@ -393,6 +398,7 @@ clean:
 help:
 	@echo "programs:  all run install deb clean"
 	@echo "tests:     check unit [LAYER= FILTER=] contract scenario [SCENARIO=] integration [TEST=]"
-	@echo "           fuzz [FUZZ= FUZZ_SECONDS=] fuzz-replay bench [BENCH_ARGS=]"
+	@echo "           fuzz [FUZZ= FUZZ_SECONDS=] fuzz-replay"
+	@echo "           bench [BENCH_ARGS=] soak [SOAK_ARGS=]"
 	@echo "analysis:  lint hardening cppcheck tidy analyzer ci"
 	@echo "variables: PROFILE=release|asan|fuzz CC=gcc|clang LTO=yes|no V=1 DESTDIR= PREFIX=/usr"

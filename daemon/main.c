@@ -4,6 +4,7 @@
  * standard error, with an exit code of sysexits.h.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -81,6 +82,15 @@ static void print_errors(const struct config_errors *errors)
 		fprintf(stderr, "%s\n", line);
 }
 
+/* A write to the disk takes megabytes for a moment, each time on whichever worker is free. glibc would
+ * keep as much for every thread, and the more, the larger a block was that came back. */
+static void keep_memory_small(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .file = DEFAULT_FILE };
@@ -90,6 +100,7 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	keep_memory_small();
 	errors = config_errors_new();
 	ruleset = ruleset_load(options.file, errors);
 	print_errors(errors);

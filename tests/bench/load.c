@@ -44,6 +44,7 @@ struct options {
 	unsigned domains;
 	unsigned recipients; /* of one message */
 	double rate;         /* requests a second; 0: closed loop */
+	bool in_turn;        /* each login in its turn; else at random */
 	bool json;
 };
 
@@ -167,7 +168,7 @@ static void vary(struct load *load, struct conn *c)
 	put_digits(text + load->at.recipient, 7, load->started % 10000000);
 	put_hex(text + load->at.instance, 8, load->first_instance + message);
 	if (load->at.login != 0) {
-		unsigned login = (unsigned)((r >> 20) % opt->logins);
+		unsigned login = (unsigned)((opt->in_turn ? load->started : r >> 20) % opt->logins);
 		domain = login % opt->domains;
 		put_digits(text + load->at.login, 6, login);
 		put_digits(text + load->at.login + 8, 4, domain);
@@ -419,7 +420,7 @@ static void print_results(const struct load *load, double seconds)
 static void usage(void)
 {
 	fprintf(stderr, "usage: load [--seconds S] [--requests N] [--connections N] [--logins N]\n"
-			"            [--domains N] [--recipients N] [--rate N] [--json]\n"
+			"            [--domains N] [--recipients N] [--rate N] [--in-turn] [--json]\n"
 			"            inet:HOST:PORT | unix:/path\n");
 	exit(64);
 }
@@ -441,6 +442,7 @@ static struct options parse_options(int argc, char **argv)
 		{"domains", required_argument, NULL, 'd'},
 		{"recipients", required_argument, NULL, 'r'},
 		{"rate", required_argument, NULL, 'R'},
+		{"in-turn", no_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
@@ -454,6 +456,7 @@ static struct options parse_options(int argc, char **argv)
 		case 'd': opt.domains = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'r': opt.recipients = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'R': opt.rate = strtod(optarg, NULL); break;
+		case 't': opt.in_turn = true; break;
 		case 'j': opt.json = true; break;
 		default: usage();
 		}

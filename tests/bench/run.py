@@ -32,7 +32,7 @@ listen:
 control: unix:{dir}/control.sock
 max_connections: 4096
 store:
-  url: {store}
+  url: "{store}"
 dns:
   servers: ["127.0.0.1:{dns}"]
 site:
@@ -101,9 +101,13 @@ class Server:
                 time.sleep(0.05)
         sys.exit(f"{self.name} does not listen at {self.address}; see {self.log.name}")
 
-    def rss_kib(self):
+    def rss_kib(self, kind="VmRSS"):
+        """kind: VmRSS, all of it; RssAnon, its own memory; RssFile, pages of mapped files."""
         with open(f"/proc/{self.process.pid}/status") as f:
-            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+            return int(re.search(kind + r":\s+(\d+)", f.read()).group(1))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def stop(self):
         if self.process.poll() is None:
@@ -152,8 +156,8 @@ class Bench:
         options.setdefault("logins", self.args.logins)
         command = [f"{BUILD}/bench/load", "--json", "--connections", str(connections)]
         for key, value in options.items():
-            command += [f"--{key}", str(value)]
-        done = subprocess.run([*command, server.address], stdout=subprocess.PIPE, text=True, timeout=900)
+            command += [f"--{key}"] if value is True else [f"--{key}", str(value)]
+        done = subprocess.run([*command, server.address], stdout=subprocess.PIPE, text=True, timeout=3600)
         if done.returncode != 0:
             sys.exit(f"load on {server.name} failed; see {server.log.name}")
         result = json.loads(done.stdout)
@@ -234,6 +238,27 @@ def instructions(bench, name, connections, count):
     return [(second - first) / count for first, second in zip(*totals)]
 
 
+def wait_for_quiet(files, seconds=60):
+    """Until the last commits are done: none for three seconds."""
+    end = time.monotonic() + seconds
+    while files and time.monotonic() < end and time.time() - max(os.stat(f).st_mtime for f in files) < 3:
+        time.sleep(0.2)
+
+
+def memory_of(bench, logins):
+    """What a table of that many logins costs: each sends one message; the rest is what reeved has without them."""
+    server = bench.reeved("unix")
+    before = server.rss_kib()
+    bench.load(server, 64, requests=logins, logins=logins, **{"in-turn": True})
+    wait_for_quiet(glob.glob(f"{bench.dir}/reeved-*/state/data.mdb"))
+    kinds = {kind: server.rss_kib(kind) / 1024 for kind in ("VmRSS", "RssAnon", "RssFile", "VmHWM")}
+    size = sum(os.stat(f).st_blocks for f in glob.glob(f"{bench.dir}/reeved-*/state/*")) / 2048
+    bench.stop()
+    print(f"{logins} logins: {kinds['VmRSS']:.1f} MiB resident ({kinds['RssAnon']:.1f} own, {kinds['RssFile']:.1f} of files, "
+          f"most ever {kinds['VmHWM']:.1f}), {before / 1024:.1f} before; {size:.1f} MiB on disk")
+    return {"logins": logins, "before_mib": before / 1024, "disk_mib": size, **kinds}
+
+
 def parse_args():
     p = argparse.ArgumentParser(description="reeved against the bare responder")
     p.add_argument("--reeved", default=f"{BUILD}/reeved")
@@ -248,6 +273,7 @@ def parse_args():
     p.add_argument("--memory", action="store_true", help="keep the store in memory only")
     p.add_argument("--decisions", default="all", help="log.decisions of reeved")
     p.add_argument("--count", type=int, default=10000, help="requests of a callgrind run; 0: leave out")
+    p.add_argument("--memory-of", type=int, metavar="N", help="only this: RSS after N logins, once each")
     p.add_argument("--quick", action="store_true", help="64 connections on a unix socket, few slices")
     p.add_argument("--json", metavar="FILE", help="write the figures there too")
     args = p.parse_args()
@@ -265,6 +291,9 @@ def main():
     folder = tempfile.mkdtemp(prefix="reeve-bench-")
     bench = Bench(args, folder)
     try:
+        if args.memory_of:
+            results = memory_of(bench, args.memory_of)
+            return
         print("requests/s and latency in us, medians; ratios are reeved / responder, medians of neighbours\n"
               "       conn     loop  responder    reeved   ratio       p50      p99   p99 x     MiB")
         cases = [(k, int(c), 0) for k in args.kinds.split(",") for c in args.connections.split(",")]

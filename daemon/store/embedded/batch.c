@@ -5,6 +5,7 @@
 #include "daemon/store/embedded/batch.h"
 
 #include "common/alloc.h"
+#include "daemon/store/embedded/group.h"
 
 #define FIRST_BYTES ((size_t)64 << 10)
 #define KEEP_BYTES ((size_t)1 << 20)
@@ -33,6 +34,7 @@ void batch_reset(struct batch *batch)
 		batch_release(batch);
 	batch->len = 0;
 	batch->records = 0;
+	batch->values = 0;
 }
 
 static void make_room(struct batch *batch, size_t bytes)
@@ -43,6 +45,15 @@ static void make_room(struct batch *batch, size_t bytes)
 		cap *= 2;
 	batch->bytes = mem_grow(batch->bytes, cap);
 	batch->cap = cap;
+}
+
+/* With the record before it. */
+static bool shares_value(const struct batch *batch, enum batch_db db, uint32_t key)
+{
+	struct header last;
+
+	memcpy(&last, batch->bytes + batch->open, sizeof(last));
+	return last.db == db && last.key / group_size(db) == key / group_size(db);
 }
 
 static char *begin(
@@ -56,6 +67,7 @@ static char *begin(
 	header.remove = remove;
 	if (batch->cap - batch->len < sizeof(header) + max_bytes)
 		make_room(batch, sizeof(header) + max_bytes);
+	batch->values += !batch->records || !shares_value(batch, db, key);
 	memcpy(batch->bytes + batch->len, &header, sizeof(header));
 	batch->open = batch->len;
 	batch->len += sizeof(header);

@@ -25,7 +25,8 @@ struct batch {
 	char *bytes;
 	size_t len, cap;
 	size_t records;
-	size_t open; /* where the record that is being made begins */
+	size_t values; /* that they touch on disk, at most: records that share one count once */
+	size_t open;   /* where the record that is being made begins */
 };
 
 struct batch_record {

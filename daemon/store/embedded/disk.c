@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,7 +22,9 @@
 #define FOLDER_MODE 0750
 #define FILE_MODE 0640
 #define MAX_VALUE_BYTES ((size_t)64 << 20) /* far above a group of the longest transactions */
-#define FOREIGN (-1)                       /* beside LMDB's own codes, which are far below */
+/* Values; for each the kernel maps 64 KiB of the file. */
+#define UNLOAD_AFTER 64
+#define FOREIGN (-1) /* beside LMDB's own codes, which are far below */
 
 static const char *const db_names[BATCH_DBS] = {
 	"meta", "counters", "transactions", "bans", "overrides"};
@@ -33,6 +36,7 @@ struct disk {
 	MDB_env *env; /* NULL: closed after a fatal error */
 	MDB_dbi dbs[BATCH_DBS];
 	struct buf value; /* the group that is being written */
+	size_t touched;   /* values read and written since the environment was opened */
 };
 
 static bool failed(
@@ -289,6 +293,8 @@ void disk_unload(struct disk *disk)
 {
 	mdb_env_close(disk->env);
 	disk->env = NULL;
+	disk->touched = 0;
+	malloc_trim(0);
 	(void)!open_env(disk); /* or the next write tries */
 }
 
@@ -358,6 +364,7 @@ static int write_next(struct writing *writing)
 	int rc = find(cursor, &number, &old);
 	bool found = rc == 0;
 
+	writing->disk->touched++;
 	if (!found && rc != MDB_NOTFOUND)
 		return rc;
 	if (size > 1) {
@@ -402,5 +409,9 @@ bool disk_write(struct disk *disk, const struct batch *batch, char ret_why[stati
 		mdb_env_close(disk->env);
 		disk->env = NULL;
 	}
+	/* What was read lies in our map, what was written in a heap of LMDB's own; it would keep
+	 * both. */
+	if (rc == 0 && disk->touched >= UNLOAD_AFTER)
+		disk_unload(disk);
 	return rc == 0 || failed_mdb(ret_why, disk, rc);
 }

@@ -15,7 +15,7 @@
 
 static bool is_full(const struct batch *batch)
 {
-	return batch->len >= SNAPSHOT_BYTES;
+	return batch->len >= SNAPSHOT_BYTES || batch->values >= SNAPSHOT_VALUES;
 }
 
 static bool take_bans(struct batch *batch, struct banlist *bans)

@@ -13,6 +13,8 @@
 /* Above this a snapshot stops, and the rest follows in the next. A second of a thousand messages
  * makes 300 KB. */
 #define SNAPSHOT_BYTES ((size_t)8 << 20)
+/* The same for values that are touched: LMDB holds a page or two of memory for each. */
+#define SNAPSHOT_VALUES 8192
 
 #define META_FORMAT 1u
 #define META_HASH_KEY 2u
@@ -31,7 +33,7 @@ enum snapshot_part {
 	SNAPSHOT_REST /* all too, after one that was full */
 };
 
-/* What changed, up to SNAPSHOT_BYTES. Returns whether something is left. */
+/* What changed, up to those bounds. Returns whether something is left. */
 bool snapshot_take(struct batch *batch, const struct snapshot_tables *tables,
 	enum snapshot_part part, struct clock_now now);
 /* Is there something urgent? */
