@@ -84,7 +84,7 @@ static inline struct table_hash table_hash(
 
 /* TABLE_NONE: there is none. */
 uint32_t table_find(
-	const struct counter_table *table, const struct counter_key *key, struct table_hash hash);
+	const struct counter_table *table, const struct counter_key *key, struct table_hash of_key);
 /* A new counter, unused; the key must not be there. Others may leave for it (not protected ones).
  * TABLE_NONE: nothing could leave, or the key is impossible (empty or too long). */
 uint32_t table_add(struct counter_table *table, const struct counter_key *key,

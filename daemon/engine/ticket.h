@@ -104,7 +104,7 @@ void charge_submit(struct ticket *ticket, struct store_reserve *op, unsigned fir
 		   struct clock_now now);
 /* Is the op answered, or too late? */
 bool charge_is_over(struct ticket *ticket, struct store_op *op, struct clock_now now);
-void charge_apply(struct ticket *ticket, const struct store_reserve *op);
+void charge_apply(struct ticket *ticket, const struct store_reserve *reserve);
 
 /* finish.c */
 void finish_run(struct ticket *ticket, struct clock_now now);
