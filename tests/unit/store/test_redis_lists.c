@@ -293,8 +293,9 @@ Test(redis_lists, every_key_has_an_end)
 		static const char *const keys[] = {
 			"{reeve}:b", "{reeve}:bl", "{reeve}:bf", "{reeve}:bv", "{reeve}:bt"};
 
-		cr_assert(atoll(redis_server_say(nodes.server, "PTTL", keys[i], NULL)) > 1000, "%s",
-			keys[i]);
+		const char *ttl_ms = redis_server_say(nodes.server, "PTTL", keys[i], NULL);
+
+		cr_assert(strtoll(ttl_ms, NULL, 10) > 1000, "%s", keys[i]);
 	}
 }
 
