@@ -10,7 +10,7 @@
 
 struct lists {
 	struct store *store;
-	struct runner *runner;
+	struct redis_runner *runner;
 	struct shared *bans, *limits;
 	struct overrides *overrides;
 	struct buf name, facts;
@@ -142,7 +142,7 @@ struct lists *lists_new(const struct lists_options *options, struct store *store
 	struct lists *lists = mem_zalloc(sizeof(*lists));
 
 	lists->store = store;
-	lists->runner = runner_new(scripts, SCRIPT_LIST_PULL, SCRIPT_LIST_REMOVE);
+	lists->runner = redis_runner_new(scripts, SCRIPT_LIST_PULL, SCRIPT_LIST_REMOVE);
 	lists->bans = new_list(lists, options, 'b', &ban_events, link);
 	lists->limits = new_list(lists, options, 'o', &limit_events, link);
 	lists->overrides = overrides_new(OVERRIDES_MAX);
@@ -161,7 +161,7 @@ void lists_free(struct lists **lists)
 	old->store->overrides = NULL;
 	shared_free(&old->bans);
 	shared_free(&old->limits);
-	runner_free(&old->runner);
+	redis_runner_free(&old->runner);
 	overrides_free(&old->overrides);
 	buf_release(&old->name);
 	buf_release(&old->facts);
@@ -175,7 +175,7 @@ void lists_configure(struct lists *lists, size_t max_bans, uint64_t keep_bans_ms
 
 void lists_up(struct lists *lists, struct clock_now now)
 {
-	runner_up(lists->runner, shared_link(lists->bans));
+	redis_runner_up(lists->runner, shared_link(lists->bans));
 	shared_up(lists->bans, now);
 	shared_up(lists->limits, now);
 }

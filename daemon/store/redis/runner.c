@@ -19,7 +19,7 @@ struct loaded {
 	bool has_name;
 };
 
-struct runner {
+struct redis_runner {
 	const struct scripts *scripts;
 	enum script first;
 	size_t count;
@@ -27,9 +27,9 @@ struct runner {
 	struct loaded loaded[SCRIPTS];
 };
 
-struct runner *runner_new(const struct scripts *scripts, enum script first, enum script last)
+struct redis_runner *redis_runner_new(const struct scripts *scripts, enum script first, enum script last)
 {
-	struct runner *runner = mem_zalloc(sizeof(*runner));
+	struct redis_runner *runner = mem_zalloc(sizeof(*runner));
 
 	runner->scripts = scripts;
 	runner->first = first;
@@ -38,7 +38,7 @@ struct runner *runner_new(const struct scripts *scripts, enum script first, enum
 	return runner;
 }
 
-void runner_free(struct runner **runner)
+void redis_runner_free(struct redis_runner **runner)
 {
 	if (!*runner)
 		return;
@@ -46,7 +46,7 @@ void runner_free(struct runner **runner)
 	mem_free(runner);
 }
 
-static struct loaded *loaded_of(struct runner *runner, enum script script)
+static struct loaded *loaded_of(struct redis_runner *runner, enum script script)
 {
 	assert(script >= runner->first && script - runner->first < runner->count);
 	return &runner->loaded[script - runner->first];
@@ -63,7 +63,7 @@ static void on_loaded(struct redis_call *call, const struct redis_reply *reply)
 	loaded->has_name = true;
 }
 
-void runner_up(struct runner *runner, struct redis_link *link)
+void redis_runner_up(struct redis_runner *runner, struct redis_link *link)
 {
 	for (size_t i = 0; i < runner->count; i++) {
 		struct loaded *loaded = &runner->loaded[i];
@@ -81,8 +81,8 @@ void runner_up(struct runner *runner, struct redis_link *link)
 	}
 }
 
-void runner_begin(
-	struct runner *runner, enum script script, size_t keys, size_t arguments, struct buf *out)
+void redis_runner_begin(
+	struct redis_runner *runner, enum script script, size_t keys, size_t arguments, struct buf *out)
 {
 	const struct loaded *loaded = loaded_of(runner, script);
 
@@ -97,7 +97,7 @@ void runner_begin(
 	resp_u64(out, keys);
 }
 
-void runner_forget(struct runner *runner, enum script script)
+void redis_runner_forget(struct redis_runner *runner, enum script script)
 {
 	loaded_of(runner, script)->has_name = false;
 }

@@ -23,7 +23,7 @@
 static const char *const key_names[SHARED_KEYS] = {"v", "l", "f", "", "t"};
 
 struct shared *shared_new(
-	const struct shared_options *options, struct redis_link *link, struct runner *runner)
+	const struct shared_options *options, struct redis_link *link, struct redis_runner *runner)
 {
 	struct shared *shared = mem_zalloc(sizeof(*shared));
 
@@ -62,7 +62,7 @@ void shared_free(struct shared **shared)
 void shared_begin(struct shared *shared, enum script script, size_t arguments)
 {
 	buf_reset(&shared->out);
-	runner_begin(shared->runner, script, SHARED_KEYS, arguments, &shared->out);
+	redis_runner_begin(shared->runner, script, SHARED_KEYS, arguments, &shared->out);
 	for (size_t i = 0; i < SHARED_KEYS; i++)
 		resp_slice(&shared->out, buf_slice(&shared->keys[i]));
 }

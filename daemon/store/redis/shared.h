@@ -48,7 +48,7 @@ struct shared_options {
 };
 
 struct shared *shared_new(const struct shared_options *options, struct redis_link *link,
-	struct runner *runner) __attribute__((returns_nonnull, warn_unused_result));
+	struct redis_runner *runner) __attribute__((returns_nonnull, warn_unused_result));
 /* After the link was closed. */
 void shared_free(struct shared **shared);
 /* After a reload; and all members are offered again, since others may be wanted now. */

@@ -25,7 +25,7 @@ struct push {
 struct shared {
 	struct shared_options options;
 	struct redis_link *link;
-	struct runner *runner;
+	struct redis_runner *runner;
 	struct members members;
 	struct clock_now now;
 	struct buf keys[SHARED_KEYS];

@@ -222,7 +222,7 @@ static void on_pulled(struct redis_call *call, const struct redis_reply *reply)
 	}
 	shared->want_new = true;
 	if (redis_reply_error(reply) == REDIS_ERROR_NOSCRIPT)
-		runner_forget(shared->runner, SCRIPT_LIST_PULL);
+		redis_runner_forget(shared->runner, SCRIPT_LIST_PULL);
 	else
 		shared->retry_mono_ms = shared->now.mono_ms + SHARED_RETRY_MS;
 }

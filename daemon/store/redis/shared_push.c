@@ -77,7 +77,7 @@ static void failed(struct shared *shared, struct push *push, const struct redis_
 	if (!reply)
 		return;
 	if (redis_reply_error(reply) == REDIS_ERROR_NOSCRIPT)
-		runner_forget(shared->runner,
+		redis_runner_forget(shared->runner,
 			push->state == MEMBER_PUT ? SCRIPT_LIST_PUT : SCRIPT_LIST_REMOVE);
 	else
 		shared->retry_mono_ms = shared->now.mono_ms + SHARED_RETRY_MS;
