@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The parser is on the path of every request. Lines that come in Postfix's
- * order cost one comparison with the name whose turn it is and, unless the value
- * is empty, one memchr() for the end; all others take a slower way. NUL is looked for once
- * in the new bytes. Only offsets are kept between calls, because the reader's buffer may move.
+ * The parser is on the path of every request. A request that comes in one read is
+ * taken at once (take_whole); only if there is none, or it has a fault, the general way begins, with the
+ * first byte. On both ways lines that come in Postfix's order cost one comparison with the name whose turn
+ * it is; all others take a slower way. Only offsets are kept between calls, because the reader's
+ * buffer may move.
  *
  * What is reported depends on the bytes alone, never on how they were split:
  * of several faults the one that is complete first counts.
  */
 #include "common/policy_proto.h"
 
+#include <limits.h>
+
+#include "common/scan.h"
+
 #define EXPECTED_REQUEST "smtpd_access_policy"
 #define LINE_TOO_LONG "a line over 16 KiB"
+
+/* Of what came in one piece: below any bound on lines and requests. */
+#define WHOLE_BYTES 8192
+#define MOST_OTHERS (POLICY_MAX_ATTRIBUTES - POLICY_ATTR_COUNT)
+#define NOT_IN_ORDER UINT_MAX
 
 struct name {
 	uint8_t len;
@@ -56,6 +66,7 @@ static const struct name names[] = {
 	[POLICY_COMPATIBILITY_LEVEL] = NAME("compatibility_level"),
 	[POLICY_MAIL_VERSION] = NAME("mail_version"),
 	[POLICY_TLS_SNI] = NAME("tls_sni"),
+	[POLICY_ATTR_COUNT] = {.len = 255}, /* no line begins with NUL bytes */
 };
 
 static const char *const state_names[] = {
@@ -70,7 +81,7 @@ static const char *const state_names[] = {
 	[POLICY_STATE_ETRN] = "ETRN",
 };
 
-_Static_assert(sizeof(names) / sizeof(names[0]) == POLICY_ATTR_COUNT, "a name for each attribute");
+_Static_assert(sizeof(names) / sizeof(names[0]) == POLICY_ATTR_COUNT + 1, "a name for each attribute");
 _Static_assert(POLICY_ATTR_COUNT == 32, "expected + 1 may be shifted by");
 
 const char *policy_attr_name(enum policy_attr attr)
@@ -127,7 +138,8 @@ enum policy_state policy_state_of(struct slice name)
 
 void policy_parser_reset(struct policy_parser *parser)
 {
-	memset(parser, 0, sizeof(*parser));
+	/* Places are read only where `present` says that they were set. */
+	memset(parser, 0, offsetof(struct policy_parser, at));
 }
 
 static inline uint64_t load64(const char *data)
@@ -194,6 +206,97 @@ static const char *take_expected(
 	return line;
 }
 
+/* Bits of the attributes from `first` on, `end` not among them. */
+static inline uint64_t bits_of(unsigned first, unsigned end)
+{
+	return (UINT64_C(1) << end) - (UINT64_C(1) << first);
+}
+
+static void clear_missing(struct policy_request *request, const char *data)
+{
+	uint64_t missing = ~request->present & bits_of(0, POLICY_ATTR_COUNT);
+
+	for (; missing; missing &= missing - 1)
+		request->attr[__builtin_ctzll(missing)] = slice_make(data, 0);
+}
+
+/*
+ * A line that does not set the attribute whose turn it is. Returns whose turn is next: behind one that is
+ * set here, because those between were left out, or the same after a name that means nothing to us.
+ * NOT_IN_ORDER: any other line.
+ */
+static __attribute__((noinline)) unsigned take_other(
+	struct policy_request *ret, unsigned expected, const char *line, const char *lf)
+{
+	const char *equals = memchr(line, '=', (size_t)(lf - line));
+	enum policy_attr attr;
+
+	if (!equals || equals == line)
+		return NOT_IN_ORDER;
+	attr = policy_attr_of(slice_make(line, (size_t)(equals - line)));
+	if (attr == POLICY_ATTR_COUNT)
+		return expected;
+	if (attr < expected)
+		return NOT_IN_ORDER;
+	ret->attr[attr] = slice_make(equals + 1, (size_t)(lf - equals - 1));
+	ret->present |= UINT64_C(1) << attr;
+	return attr + 1;
+}
+
+static bool end_whole(struct policy_request *ret, const char *data)
+{
+	clear_missing(ret, data);
+	ret->state = policy_state_of(ret->attr[POLICY_PROTOCOL_STATE]);
+	return slice_equal(ret->attr[POLICY_REQUEST], SLICE(EXPECTED_REQUEST));
+}
+
+/*
+ * A whole request that has come in one piece and in Postfix's order, as they nearly always do: all line
+ * ends of 64 bytes are found at once, the last 64 bytes overlap those before them. false: there is none, or it
+ * is not in order, or something is wrong with it; then the general way says what, and `*ret` holds nothing.
+ */
+static bool take_whole(
+	const char *data, size_t len, struct policy_request *ret, size_t *ret_used)
+{
+	const struct name *name = names;
+	struct slice *slot = ret->attr;
+	const char *line = data;
+	unsigned first = 0, others = 0; /* `first`: from it on they have come one after the other */
+
+	ret->present = 0;
+	for (size_t at = 0; at < len; at += SCAN_BYTES) {
+		size_t back = len - at < SCAN_BYTES ? SCAN_BYTES - (len - at) : 0;
+		struct scan scan = scan64(data + at - back);
+
+		if (scan.has_nul)
+			return false;
+		for (uint64_t ends = scan.line_ends >> back; ends; ends &= ends - 1) {
+			const char *lf = data + at + __builtin_ctzll(ends);
+			size_t name_len = name->len, line_len = (size_t)(lf - line);
+
+			if (line_len > name_len && line[name_len] == '=' &&
+				begins_with(line, name, name_len)) {
+				*slot++ = slice_make(line + name_len + 1, line_len - name_len - 1);
+				name++;
+				line = lf + 1;
+				continue;
+			}
+			ret->present |= bits_of(first, (unsigned)(name - names));
+			if (line_len == 0) {
+				*ret_used = (size_t)(lf + 1 - data);
+				return end_whole(ret, data);
+			}
+			first = take_other(ret, (unsigned)(name - names), line, lf);
+			if (first == NOT_IN_ORDER || ++others > MOST_OTHERS)
+				return false;
+			name = &names[first];
+			slot = &ret->attr[first];
+			line = lf + 1;
+		}
+	}
+	return false;
+}
+
 /* Takes one line of any kind, LF not counted. Returns NULL, or what is wrong with it. */
 static const char *take_line(
 	struct policy_parser *parser, const char *data, const char *line, size_t len)
@@ -236,9 +339,13 @@ static enum policy_feed finish(const struct policy_parser *parser, const char *d
 		memcmp(data + parser->at[POLICY_REQUEST].start, EXPECTED_REQUEST,
 			sizeof(EXPECTED_REQUEST) - 1) != 0)
 		return bad(ret_why, "no request=" EXPECTED_REQUEST);
-	for (unsigned i = 0; i < POLICY_ATTR_COUNT; i++)
+	for (uint64_t left = parser->present; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
 		ret->attr[i] = slice_make(data + parser->at[i].start, parser->at[i].len);
+	}
 	ret->present = parser->present;
+	clear_missing(ret, data);
 	ret->state = policy_state_of(ret->attr[POLICY_PROTOCOL_STATE]);
 	*ret_used = end;
 	return POLICY_READY;
@@ -268,6 +375,9 @@ enum policy_feed policy_parser_feed(struct policy_parser *parser, const char *da
 
 	if (end <= from)
 		return POLICY_MORE;
+	if (from == data && len >= SCAN_BYTES && len <= WHOLE_BYTES &&
+		take_whole(data, len, ret, ret_used))
+		return POLICY_READY;
 	nul = memchr(from, '\0', (size_t)(end - from));
 	if (nul)
 		end = nul;
