@@ -16,6 +16,10 @@ UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:log_path=$dir/ubsan" \
 cat "$dir/out"
 for report in "$dir"/asan.* "$dir"/ubsan.*; do
 	[ -e "$report" ] || continue
+	# Criterion's runner now and then loses one of its own 48 bytes; what we lose has a frame of ours behind malloc.
+	if grep -q 'LeakSanitizer' "$report" && ! grep '#1 ' "$report" | grep -qv 'libcriterion\.so'; then
+		continue
+	fi
 	cat "$report"
 	echo "$program: a sanitizer reported (above)" >&2
 	status=1
