@@ -290,6 +290,18 @@ bench-programs: $(BENCH_PROGRAMS)
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
 	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $< $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
 
+# The one that measures a part of the daemon itself.
+$(BUILD)/bench/maillog: $(BUILD)/tests/bench/maillog.o $(call libs,$(ALL_LIBS))
+	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $< \
+		$(call group,$(call libs,$(ALL_LIBS))) $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
+
+.PHONY: bench-maillog bench-maillog-run
+bench-maillog:
+	+$(Q)$(SUBMAKE) PROFILE=release bench-maillog-run
+
+bench-maillog-run: $(BUILD)/bench/maillog
+	@for file in tests/unit/feeds/data/maillog-*.txt; do echo "$$file"; $(BUILD)/bench/maillog $$file; done
+
 bench:
 	@tests/deps.sh bench
 	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs

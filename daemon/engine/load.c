@@ -11,7 +11,9 @@ static void warn_unused(const struct config *config, struct config_errors *error
 	if (config->store.url_pos.file)
 		whole.file = config->store.url_pos.file;
 	if (slice_is(config->bans.maillog, "journal:"))
-		config_warning(errors, whole, "bans.maillog: journal: has no effect yet");
+		config_error(errors, whole,
+			     "'bans.maillog': journal: is not supported; have Postfix (maillog_file) or "
+			     "syslog write a file and use file:/path");
 }
 
 struct ruleset *ruleset_load(const char *file, struct config_errors *errors)

@@ -415,6 +415,7 @@ static bool read_limited(struct reader *reader, struct postfix_log_event *event)
 		struct reader ahead = *reader;
 
 		event->command = limits[i].command;
+		event->temporary = true;
 		if (take(&ahead, limits[i].text) && take_number(&ahead, &number) &&
 			take(&ahead, SLICE(" from ")) && take_client(&ahead, event) &&
 			take(&ahead, SLICE(" for service ")))
@@ -483,6 +484,9 @@ enum postfix_log_kind postfix_log_parse(struct slice line, struct postfix_log_ev
 
 	ret_event->kind = POSTFIX_LOG_NONE;
 	ret_event->port = 0;
+	ret_event->command = POSTFIX_LOG_OTHER;
+	ret_event->temporary = false;
+	ret_event->login = SLICE_EMPTY;
 	if (take_frame(&reader, ret_event) && slice_ends_with(ret_event->tag, SLICE("/smtpd")))
 		ret_event->kind = read_smtpd(&reader, ret_event);
 	return ret_event->kind;

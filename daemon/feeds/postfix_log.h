@@ -23,7 +23,7 @@ enum postfix_log_kind {
 	POSTFIX_LOG_LOGIN_FAILED,    /* `login`, `temporary` */
 	POSTFIX_LOG_MESSAGE,         /* a first recipient was accepted; `login` where there is one */
 	POSTFIX_LOG_REFUSED,         /* `command`, `temporary`: with a 4xx */
-	POSTFIX_LOG_LIMITED          /* a 4xx by one of Postfix's own limits; `command` */
+	POSTFIX_LOG_LIMITED          /* a 4xx by one of Postfix's own limits; `command`, `temporary` */
 };
 
 /* Of a disconnect line, in its order. OTHER: words that Postfix 3.11 does not have. */

@@ -178,7 +178,7 @@ static void keep_login(struct session *session, struct slice login)
 
 static void note_temporary(struct session *session, const struct postfix_log_event *event)
 {
-	if (!event->temporary && event->kind == POSTFIX_LOG_REFUSED)
+	if (!event->temporary)
 		return;
 	if (event->command == POSTFIX_LOG_RCPT)
 		session->temporary_recipients++;
