@@ -158,9 +158,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 		mv -f $@.$$$$.d $(@:.o=.d) && mv -f $@.$$$$ $@; \
 	else rm -f $@.$$$$ $@.$$$$.d; exit 1; fi
 
-# The scripts for Redis are put in by the assembler, which must not wait for the linker.
+# The scripts for Redis are put in by the assembler, which must not wait for the linker, and behind
+# the back of ccache.
 $(BUILD)/daemon/store/redis/scripts.o: $(wildcard daemon/store/redis/scripts/*.lua)
 $(BUILD)/daemon/store/redis/scripts.o: COMPILE += -fno-lto
+$(BUILD)/daemon/store/redis/scripts.o: export CCACHE_DISABLE := 1
 
 # Changed flags rebuild all; these two rules touch their file only when its content changes.
 write_if_changed = mkdir -p $(@D) && printf '%s\n' "$(1)" >$@.$$$$ && \

@@ -64,6 +64,23 @@ struct ledger_request {
 int ledger_reserve(struct ledger *ledger, const struct ledger_request *request,
 	struct store_charge *charges, unsigned count, struct clock_now now);
 
+/* How many of the charges has the transaction not made before? Nothing is changed; those that it
+ * has are CHARGE_ALREADY. */
+unsigned ledger_unknown(struct ledger *ledger, const struct ledger_request *request,
+	struct store_charge *charges, unsigned count, struct clock_now now);
+
+/* Where a charge was made that another store granted. */
+struct ledger_booking {
+	uint32_t slot, birth;
+	uint64_t bucket;
+};
+
+/* Remembers charges that were granted elsewhere (outcome GRANTED or OVER) as the transaction's own.
+ * The counters themselves are the caller's. Of the keys only `what` is looked at. */
+void ledger_book(struct ledger *ledger, const struct ledger_request *request,
+	const struct store_charge *charges, const struct ledger_booking *bookings, unsigned count,
+	struct clock_now now);
+
 struct ledger_settlement {
 	struct hash128 transaction;
 	uint64_t service;

@@ -219,9 +219,9 @@ static void count_recipients(struct ledger *ledger, struct txn *txn, uint16_t in
 		group->reserved += charge->cost;
 }
 
-/* Writes into the transaction what was charged to the item's counter. */
+/* Writes into the transaction what was charged to the item's counter, in `bucket`. */
 static void remember(struct ledger *ledger, struct txn *txn, const struct ledger_request *request,
-	const struct store_charge *charge, unsigned item)
+	const struct store_charge *charge, unsigned item, uint64_t bucket)
 {
 	uint32_t slot = ledger->slots[item];
 	uint32_t index = group_of_slot(ledger, txn, slot);
@@ -240,8 +240,7 @@ static void remember(struct ledger *ledger, struct txn *txn, const struct ledger
 	if (charge->key.what != COUNT_RECIPIENTS)
 		group->reserved = charge->cost;
 	count_recipients(ledger, txn, (uint16_t)index, request, charge);
-	ledger_add_layer(
-		ledger, txn, (uint16_t)index, ledger->counters->entries[slot].newest, charge->cost);
+	ledger_add_layer(ledger, txn, (uint16_t)index, bucket, charge->cost);
 }
 
 /* Two limits over one counter: the smaller one is checked when the charge is raised later. */
@@ -308,7 +307,8 @@ static void charge_one(struct ledger *ledger, struct txn *txn, const struct ledg
 	if (txn && item->same_as != TABLE_NONE)
 		remember_limit(ledger, txn, charge, index);
 	else if (txn)
-		remember(ledger, txn, request, charge, index);
+		remember(ledger, txn, request, charge, index,
+			ledger->counters->entries[ledger->slots[index]].newest);
 }
 
 static void charge_all(struct ledger *ledger, const struct ledger_request *request,
@@ -384,4 +384,63 @@ int ledger_reserve(struct ledger *ledger, const struct ledger_request *request,
 	charge_all(ledger, request, charges, count, txn, now);
 	table_protect(ledger->counters, NULL, 0);
 	return refused;
+}
+
+/* ---- what another store said ---- */
+
+unsigned ledger_unknown(struct ledger *ledger, const struct ledger_request *request,
+	struct store_charge *charges, unsigned count, struct clock_now now)
+{
+	struct txn *txn = txn_find(ledger->txns, request->transaction);
+	unsigned unknown = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		look(ledger, txn, request, charges, i, now.wall_ms);
+		unknown += !ledger->items[i].already;
+	}
+	return unknown;
+}
+
+static void book_one(struct ledger *ledger, struct txn *txn, const struct ledger_request *request,
+	const struct store_charge *charge, const struct ledger_booking *booking, unsigned index)
+{
+	bool same = false;
+	uint32_t group;
+
+	ledger->slots[index] = TABLE_NONE;
+	if (!table_is_alive(ledger->counters, booking->slot, booking->birth))
+		return;
+	for (unsigned i = 0; i < index; i++)
+		same = same || ledger->slots[i] == booking->slot;
+	ledger->slots[index] = booking->slot;
+	group = ledger->counters->entries[booking->slot].series;
+	ledger->items[index].hash.rule_id = ledger->counters->series.items[group].rule_id;
+	if (charge->outcome == CHARGE_GRANTED || charge->outcome == CHARGE_OVER) {
+		if (same)
+			remember_limit(ledger, txn, charge, index);
+		else
+			remember(ledger, txn, request, charge, index, booking->bucket);
+		return;
+	}
+	group = group_of_slot(ledger, txn, booking->slot);
+	if (charge->outcome == CHARGE_ALREADY && charge->key.what != COUNT_RECIPIENTS &&
+		charge->one_subject && group != TXN_NONE)
+		count_recipients(ledger, txn, (uint16_t)group, request, charge);
+}
+
+void ledger_book(struct ledger *ledger, const struct ledger_request *request,
+	const struct store_charge *charges, const struct ledger_booking *bookings, unsigned count,
+	struct clock_now now)
+{
+	struct txn *txn = txn_find(ledger->txns, request->transaction);
+
+	if (txn)
+		txn_touch(ledger->txns, txn, (int64_t)now.mono_ms);
+	else
+		txn = txn_add(ledger->txns, request->transaction, now.mono_ms);
+	txn->service = request->service;
+	txn->asked = request->asked ? request->asked : txn->asked;
+	txn->settled = txn->settled || !request->recipient;
+	for (unsigned i = 0; i < count; i++)
+		book_one(ledger, txn, request, &charges[i], &bookings[i], i);
 }

@@ -137,6 +137,11 @@ void table_forget_warning(struct counter_table *table, uint32_t slot);
 /* Looks at the next `slots` slots and removes counters that are long over. Call it now and then. */
 void table_sweep(struct counter_table *table, uint32_t slots, uint64_t wall_ms);
 
+/* What the counter in a slot is; the subject is put into `memory`. false: the slot is free. */
+bool table_key(const struct counter_table *table, uint32_t slot,
+	char memory[static COUNTER_SUBJECT_BYTES], struct counter_key *ret)
+	__attribute__((warn_unused_result));
+
 /* One counter in full, for listing and for the disk. */
 struct table_record {
 	struct counter_key key; /* `subject` and `rule` point into this record and into the table */

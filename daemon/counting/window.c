@@ -60,10 +60,10 @@ void window_roll(struct window *window, uint64_t wall_ms)
 		window->total -= window->count[__builtin_ctzll(gone)];
 }
 
-uint64_t window_add(struct window *window, uint64_t amount)
+static inline void add_to(struct window *window, uint64_t bucket, uint64_t amount)
 {
-	uint64_t bit = slot_bit(window->newest);
-	uint64_t *count = &window->count[window->newest % WINDOW_BUCKETS];
+	uint64_t bit = slot_bit(bucket);
+	uint64_t *count = &window->count[bucket % WINDOW_BUCKETS];
 
 	if (amount > UINT64_MAX - window->total)
 		amount = UINT64_MAX - window->total;
@@ -72,7 +72,22 @@ uint64_t window_add(struct window *window, uint64_t amount)
 		window->live |= bit;
 		window->total += amount;
 	}
+}
+
+uint64_t window_add(struct window *window, uint64_t amount)
+{
+	add_to(window, window->newest, amount);
 	return window->newest;
+}
+
+bool window_add_at(struct window *window, uint64_t bucket, uint64_t amount)
+{
+	if (bucket > window->newest)
+		window_roll(window, bucket * window->bucket_ms);
+	if (window->newest - bucket >= WINDOW_BUCKETS)
+		return false;
+	add_to(window, bucket, amount);
+	return true;
 }
 
 uint64_t window_take(struct window *window, uint64_t bucket, uint64_t amount)

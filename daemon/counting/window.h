@@ -37,6 +37,9 @@ void window_init(struct window *window, uint64_t window_ms);
 void window_roll(struct window *window, uint64_t wall_ms);
 /* Adds to the newest bucket; returns its number. Saturates instead of wrapping. */
 uint64_t window_add(struct window *window, uint64_t amount);
+/* Adds to `bucket`; one past the newest becomes the newest first. false: it has left the window,
+ * and nothing was done. */
+bool window_add_at(struct window *window, uint64_t bucket, uint64_t amount);
 /* Takes back from `bucket`; an expired bucket takes none, none falls below 0. Returns what was
  * taken. */
 uint64_t window_take(struct window *window, uint64_t bucket, uint64_t amount);

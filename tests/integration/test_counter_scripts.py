@@ -161,7 +161,7 @@ class World:
                 node.hello()
             return
         names, counters = node.counters(keys)
-        args = [len(keys), len(keys), SERVICE, "%016x" % txn, 1, 0, *counters]
+        args = [len(keys), len(keys), SERVICE, "%016x" % txn, 1, 0, 0, *counters]
         for i, key in enumerate(keys):
             args += [i + 1, 0, self.limit_of(key), cost, 0, 1]
         names = ["{r}:x:%d" % txn] + names
@@ -224,7 +224,7 @@ class World:
             names = ["{r}:x:%d" % txn, "{r}:s"] + names
             version = seen[0] if seen else 0
             if settle:
-                args = [len(wanted), version, SERVICE, 1, self.random.randrange(6), 1, 0, 0, 0, *counters]
+                args = [len(wanted), version, SERVICE, 1, self.random.randrange(6), 1, 0, 0, 0, 0, *counters]
             else:
                 args = [len(wanted), version, "refund", "auto", *counters]
             try:

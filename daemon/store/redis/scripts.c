@@ -12,7 +12,7 @@
 #include "common/alloc.h"
 #include "common/buf.h"
 
-#define MAX_PARTS 8
+#define MAX_PARTS 10 /* and an empty one behind the last */
 #define MAX_BYTES 65536
 
 #define PART(name)                                                       \
@@ -65,7 +65,7 @@ static const struct part parts[SCRIPTS][MAX_PARTS] = {
 	[SCRIPT_SETTLE] = {FENCED, P(window), P(wait), P(txn), P(back), P(settle)},
 	[SCRIPT_REFUND] = {FENCED, P(window), P(txn), P(back), P(refund)},
 	[SCRIPT_ASSERT] = {FENCED, P(window), P(assert)},
-	[SCRIPT_LOOK] = {FENCED, P(window), P(look)},
+	[SCRIPT_LOOK] = {FENCED, P(window), P(wait), P(look)},
 	[SCRIPT_RESET] = {FENCED, P(window), P(reset)},
 	[SCRIPT_LIST_PULL] = {P(time), P(list), P(list_pull)},
 	[SCRIPT_LIST_PUT] = {P(time), P(list), P(list_put)},

@@ -2,14 +2,14 @@
 --   KEYS[2] transaction (or the fence again: none)   KEYS[3...] counters, each once
 --   ARGV[4] owner  [5] counters  [6] charges  [7] service  [8] recipient, 0: the message
 --   [9] recipients asked about  [10] version of the transaction that must be there, -1: no
---   transaction; then the counters (see load_all), then each charge: counter, what, limit, cost,
---   warn_at, flags (1 gate, 2 one subject)
+--   transaction  [11] 1: only look; then the counters (see load_all), then each charge: counter, what,
+--   limit, cost, warn_at, flags (1 gate, 2 one subject)
 -- {'OK', time, version, groups, refusing charge or 0, and for each charge outcome, used, retry,
--- warn, bucket} or {'BAD', time, counter} or {'LOST', time}
+-- warn, bucket, and if it was only a look free_ms, free_amount} or {'BAD', time, counter} or {'LOST', time}
 local NONE, GRANTED, ALREADY, OVER = 0, 1, 2, 3
 local owner, keys, charges, recipient = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
-local x = ARGV[10] ~= '-1' and KEYS[2] or nil
-local all, a = load_all(3, keys, 11, owner)
+local x, dry = ARGV[10] ~= '-1' and KEYS[2] or nil, ARGV[11] == '1'
+local all, a = load_all(3, keys, 12, owner)
 if not all then return {'BAD', now, a} end
 
 local items = {}
@@ -45,7 +45,7 @@ if x then
 	if (head and head.v or 0) < tonumber(ARGV[10]) then return {'LOST', now} end
 	if head then
 		for i = 1, keys do groups[i] = group_of(v[i + 1]) end
-	elseif v[1] then
+	elseif v[1] and not dry then
 		call('DEL', x)
 	end
 	for _, r in ipairs(order) do
@@ -75,6 +75,20 @@ for i = 1, charges do
 			if refused == 0 then refused = i end
 		end
 	end
+end
+
+if dry then
+	local out = {'OK', now, head and head.v or 0, head and head.groups or 0, refused}
+	for i = 1, charges do
+		local c, n = items[i], #out
+		if refused == 0 and not c.already then
+			if c.first then c.w.t = c.w.t + c.cost end
+			c.outcome, c.used = c.over and OVER or GRANTED, c.w.t
+		end
+		out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = c.outcome, c.used, c.retry, 0, c.w.m
+		out[n + 6], out[n + 7] = next_ms(c.w)
+	end
+	return out
 end
 
 local set = {}

@@ -2,12 +2,12 @@
 --   KEYS[2] transaction   KEYS[3] services   KEYS[4...] counters
 --   ARGV[4] owner  [5] counters  [6] version that must be there  [7] service  [8] 1: learn it
 --   [9] recipient_count  [10] asked, 0: as reserved  [11] recipient, 0: not known  [12] size
---   [13] 1: END-OF-MESSAGE; then the counters (see load_all)
+--   [13] 1: END-OF-MESSAGE  [14] 1: only look; then the counters (see load_all)
 -- {'OK', time, version, groups, unknown, refusing counter or 0, used, limit, retry, refunded,
 -- differences} or {'KEYS', time, all counters} or {'BAD', time, counter} or {'LOST', time}
 local owner, keys, x, service = ARGV[4], tonumber(ARGV[5]), KEYS[2], ARGV[7]
-local count, asked, recipient, size, ended = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11],
-	tonumber(ARGV[12]), tonumber(ARGV[13])
+local count, asked, recipient, size, ended, dry = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11],
+	tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1'
 
 if ARGV[8] == '1' then
 	local at, unsettled = service_of(service)
@@ -21,10 +21,10 @@ if other then return other end
 if not h then return {'OK', now, 0, 0, 1, 0, 0, 0, 0, 0} end
 if ended == 1 then h.ended = 1 end
 if #groups == 0 then
-	save_txn(x, h, {})
+	if not dry then save_txn(x, h, {}) end
 	return {'OK', now, h.v, 0, 1, 0, 0, 0, 0, 0}
 end
-local all, at = load_all(4, keys, 14, owner)
+local all, at = load_all(4, keys, 15, owner)
 if not all then return {'BAD', now, at} end
 local order = in_order(groups)
 
@@ -62,6 +62,7 @@ for _, i in ipairs(order) do
 		if wait < 0 or retry >= 0 and wait > retry then retry = wait end
 	end
 end
+if dry then return {'OK', now, h.v, #groups, 0, refused, used, limit, retry, 0} end
 if refused > 0 then
 	refunded = refund_all(h, all, groups)
 else

@@ -3,7 +3,7 @@
 -- in which groups. "When" is the epoch, which every refund of the whole raises; what is older than
 -- the head's floor was given back.
 local HEAD = {'v', 'asked', 'settled', 'ended', 'epoch', 'floor', 'used', 'kept', 'members', 'groups'}
-local IDLE, ENDED, MEMBERS, GROUPS = 900000, 120000, 4096, 1024
+local IDLE, ENDED, MEMBERS, GROUPS = 960000, 180000, 4096, 1024 -- ms: a little longer than the nodes
 
 local function new_head(service)
 	return {v = 0, asked = 0, settled = 0, ended = 0, epoch = 1, floor = 1, used = now, kept = 0,

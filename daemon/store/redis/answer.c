@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is made of Redis' answers. One that comes after the op was decided here counts for nothing:
+ * the counters are in doubt, and will be asserted. All others are booked, whether or not somebody
+ * still waits, for Redis has done it.
+ */
+#include "daemon/store/redis/counters_parts.h"
+
+#define OFFSET_KEPT_MS 5000
+
+/* ---- reading ---- */
+
+static uint64_t number(const struct redis_reply *reply, size_t index)
+{
+	uint64_t value;
+
+	return redis_reply_u64(redis_reply_item(reply, index), &value) ? value : 0;
+}
+
+static int64_t signed_number(const struct redis_reply *reply, size_t index)
+{
+	int64_t value;
+
+	return redis_reply_i64(redis_reply_item(reply, index), &value) ? value : 0;
+}
+
+static bool says(const struct redis_reply *reply, const char *word)
+{
+	return slice_is(redis_reply_text(redis_reply_item(reply, 0)), word);
+}
+
+/* -1 is never. */
+static uint64_t wait_of(const struct redis_reply *reply, size_t index)
+{
+	int64_t value = signed_number(reply, index);
+
+	return value < 0 ? UINT64_MAX : (uint64_t)value;
+}
+
+/* An answer is never too early, only late by what it took to come: the largest of the last seconds
+ * is the nearest. */
+void note_time(struct counters *counters, const struct redis_reply *reply, bool surely)
+{
+	uint64_t time_ms = number(reply, 1), now_ms = counters->now.mono_ms;
+	int64_t offset_ms = (int64_t)time_ms - (int64_t)now_ms;
+
+	if (time_ms == 0 || time_ms > MAX_NUMBER)
+		return;
+	if (!surely && counters->has_offset && offset_ms < counters->offset_ms &&
+		now_ms - counters->offset_at_mono_ms < OFFSET_KEPT_MS)
+		return;
+	counters->has_offset = true;
+	counters->offset_ms = offset_ms;
+	counters->offset_at_mono_ms = now_ms;
+}
+
+/* ---- booking ---- */
+
+static void book_differences(struct counters *counters, const struct ask *ask,
+	const struct redis_reply *reply, size_t first)
+{
+	for (size_t i = first; i + 2 < redis_reply_count(reply); i += 3) {
+		uint64_t which = number(reply, i);
+
+		if (which >= 1 && which <= ask->counter_count)
+			own_book(counters->own, ask->refs[which - 1].ref, number(reply, i + 1),
+				signed_number(reply, i + 2));
+	}
+}
+
+static void set_version(
+	struct counters *counters, struct hash128 transaction, const struct redis_reply *reply)
+{
+	struct txn *txn = txn_find(counters->own->ledger->txns, transaction);
+
+	if (txn && !txn->local)
+		txn->version = (uint32_t)number(reply, 2);
+}
+
+/* The ledger's counters as they were before, but with what Redis says. */
+struct before {
+	unsigned count;
+	uint64_t dirty;
+};
+
+static struct before remember_counters(struct counters *counters, const struct ask *ask)
+{
+	const struct counter_table *table = counters->own->ledger->counters;
+	struct before before = {ask->counter_count < STORE_MAX_CHARGES ? ask->counter_count : 0, 0};
+
+	for (unsigned i = 0; i < before.count; i++) {
+		struct own_ref ref = ask->refs[i].ref;
+
+		if (!own_is_alive(counters->own, ref))
+			continue;
+		table_load(table, ref.slot, store_clock(counters).wall_ms, &counters->windows[i]);
+		if (own_is_dirty(counters->own, ref))
+			before.dirty |= UINT64_C(1) << i;
+	}
+	return before;
+}
+
+static void put_counters_back(
+	struct counters *counters, const struct ask *ask, const struct before *before)
+{
+	struct counter_table *table = counters->own->ledger->counters;
+
+	for (unsigned i = 0; i < before->count; i++) {
+		struct own_ref ref = ask->refs[i].ref;
+
+		if (!own_is_alive(counters->own, ref))
+			continue;
+		table_store(table, ref.slot, &counters->windows[i], store_clock(counters).wall_ms);
+		if (!(before->dirty >> i & 1))
+			own_unmark(counters->own, ref);
+	}
+}
+
+/* Redis has settled it, or given it back: so do we, to know it if Redis should forget; but what the
+ * counters hold is what Redis says. A transaction of very many counters is not followed. */
+static void follow(struct counters *counters, const struct ask *ask)
+{
+	struct ledger *ledger = counters->own->ledger;
+	struct txn *txn = txn_find(ledger->txns, ask->transaction);
+	struct ledger_settlement settlement = {.transaction = ask->transaction,
+		.service = ask->request.service,
+		.recipient_count = ask->recipient_count,
+		.asked = ask->request.asked,
+		.recipient = ask->request.recipient,
+		.size_bytes = ask->size_bytes,
+		.end_of_message = ask->end_of_message};
+	struct before before;
+
+	if (!txn)
+		return;
+	if (ask->counter_count >= STORE_MAX_CHARGES) {
+		txn_remove(ledger->txns, txn);
+		return;
+	}
+	before = remember_counters(counters, ask);
+	if (ask->kind == ASK_SETTLE)
+		ledger_settle(ledger, &settlement, store_clock(counters));
+	else
+		ledger_refund(ledger, ask->transaction, store_clock(counters));
+	put_counters_back(counters, ask, &before);
+}
+
+/* ---- answers to each kind ---- */
+
+/* How many values stand in the answer for each charge. */
+static size_t values_of(const struct ask *ask)
+{
+	return ask->request.dry ? 7 : 5;
+}
+
+static void book_reserve(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	struct ledger_booking bookings[STORE_MAX_CHARGES];
+	struct counter_table *table = counters->own->ledger->counters;
+	bool done[STORE_MAX_CHARGES] = {false};
+
+	for (unsigned i = 0; i < ask->charge_count; i++) {
+		struct store_charge *charge = &ask->charges[i];
+		unsigned which = ask->counter_of[i];
+		struct own_ref ref = ask->refs[which].ref;
+
+		charge->outcome = (enum charge_outcome)number(reply, 5 + 5 * i);
+		bookings[i] =
+			(struct ledger_booking){ref.slot, ref.birth, number(reply, 9 + 5 * i)};
+		if (charge->outcome != CHARGE_GRANTED && charge->outcome != CHARGE_OVER)
+			continue;
+		if (!done[which])
+			own_book(counters->own, ref, bookings[i].bucket, (int64_t)charge->cost);
+		done[which] = true;
+		if (own_is_alive(counters->own, ref))
+			table_set_limit(table, ref.slot, charge->limit);
+	}
+	if (!hash128_is_zero(ask->request.transaction))
+		ledger_book(counters->own->ledger, &ask->request, ask->charges, bookings,
+			ask->charge_count, store_clock(counters));
+	set_version(counters, ask->transaction, reply);
+}
+
+static void answer_reserve(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	struct store_reserve *op = (struct store_reserve *)(void *)ask->op;
+	uint64_t refused = number(reply, 4);
+
+	for (unsigned i = 0; op && i < ask->charge_count; i++) {
+		struct store_charge *charge = &op->charges[ask->place_of[i]];
+		size_t at = 5 + values_of(ask) * i;
+
+		charge->outcome = (enum charge_outcome)number(reply, at);
+		charge->used = number(reply, at + 1);
+		charge->retry_ms = wait_of(reply, at + 2);
+		charge->warn = number(reply, at + 3) == 1;
+		charge->free_ms = ask->request.dry ? number(reply, at + 5) : 0;
+		charge->free_amount = ask->request.dry ? number(reply, at + 6) : 0;
+	}
+	if (op)
+		op->refused = refused ? ask->place_of[refused - 1] : -1;
+	if (!refused && !ask->request.dry)
+		book_reserve(counters, ask, reply);
+	ask_done(ask, false);
+}
+
+static void answer_settle(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	struct store_settle *op = (struct store_settle *)(void *)ask->op;
+	uint64_t refused = number(reply, 5);
+	bool unknown = number(reply, 4) == 1;
+
+	if (op) {
+		op->unknown = unknown;
+		op->refused = refused > 0;
+		op->used = number(reply, 6);
+		op->limit = number(reply, 7);
+		op->retry_ms = wait_of(reply, 8);
+		op->refunded = number(reply, 9);
+		op->refused_rule[0] = op->refused_subject[0] = '\0';
+		if (refused)
+			name_refused(counters, ask->refs[refused - 1].ref.slot, op);
+	}
+	if (!unknown && !ask->request.dry) {
+		follow(counters, ask);
+		book_differences(counters, ask, reply, 10);
+		set_version(counters, ask->transaction, reply);
+	}
+	ask_done(ask, false);
+}
+
+static void answer_refund(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
+
+	if (txn && number(reply, 2) > ask->version) {
+		follow(counters, ask);
+		book_differences(counters, ask, reply, 5);
+		set_version(counters, ask->transaction, reply);
+	} else {
+		book_differences(counters, ask, reply, 5);
+	}
+}
+
+static void answer_look(const struct ask *ask, const struct redis_reply *reply)
+{
+	struct store_usage *op = (struct store_usage *)(void *)ask->op;
+
+	if (!op)
+		return;
+	op->used = number(reply, 2);
+	op->free_ms = number(reply, 3);
+	op->free_amount = number(reply, 4);
+}
+
+/* Long enough, and each number within its bounds? */
+static bool is_whole(const struct ask *ask, const struct redis_reply *reply)
+{
+	size_t count = redis_reply_count(reply);
+
+	switch (ask->kind) {
+	case ASK_RESERVE:
+		if (count != 5 + values_of(ask) * ask->charge_count ||
+			number(reply, 4) > ask->charge_count)
+			return false;
+		for (unsigned i = 0; i < ask->charge_count; i++)
+			if (number(reply, 5 + values_of(ask) * i) > CHARGE_OVER)
+				return false;
+		return true;
+	case ASK_SETTLE:
+		return count >= 10 && (count - 10) % 3 == 0 &&
+		       number(reply, 5) <= ask->counter_count;
+	case ASK_REFUND:
+		return count >= 5 && (count - 5) % 3 == 0;
+	case ASK_LOOK:
+		return count == 2 + 3 * ask->counter_count;
+	case ASK_RESET:
+		return count >= 3 && count % 3 == 0;
+	case ASK_ASSERT:
+	case ASK_DROP:
+		break;
+	}
+	return count >= 2;
+}
+
+static void answer_ok(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	if (ask->alone)
+		return; /* what it changed is asserted away */
+	switch (ask->kind) {
+	case ASK_RESERVE:
+		answer_reserve(counters, ask, reply);
+		break;
+	case ASK_SETTLE:
+		answer_settle(counters, ask, reply);
+		break;
+	case ASK_REFUND:
+		answer_refund(counters, ask, reply);
+		break;
+	case ASK_LOOK:
+		answer_look(ask, reply);
+		ask_done(ask, false);
+		break;
+	case ASK_RESET:
+		book_differences(counters, ask, reply, 3);
+		break;
+	case ASK_ASSERT:
+		counters->health.asserted += ask->counter_count;
+		break;
+	case ASK_DROP:
+		break;
+	}
+}
+
+/* ---- answers that are none ---- */
+
+/* Redis has not done it, or has lost it: assertions are to be made again. */
+static void not_done(struct counters *counters, struct ask *ask)
+{
+	for (unsigned i = 0; i < ask->counter_count; i++)
+		if (ask->refs[i].asserted) {
+			ask->refs[i].asserted = false;
+			own_mark(counters->own, ask->refs[i].ref);
+			counters->in_doubt = true;
+		}
+}
+
+static void give_up(struct counters *counters, struct ask *ask)
+{
+	if (ask->kind == ASK_REFUND)
+		alone_refund(counters, ask->transaction, ask->refund);
+	ask_alone(counters, ask);
+	ask_free(&ask);
+}
+
+/* Once more, if it still matters. */
+static void again(struct counters *counters, struct ask *ask)
+{
+	bool matters = ask->op || ask->kind == ASK_REFUND || ask->kind == ASK_RESET;
+
+	if (matters && !ask->alone)
+		ask_go(counters, ask);
+	else
+		ask_free(&ask);
+}
+
+/* Redis knows counters of this transaction that we do not: the same with all of them. */
+static void ask_with_keys(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	unsigned room = (unsigned)redis_reply_count(reply) - 2;
+	struct ask *wider = ask_new(counters, ask->kind, ask->op, room, 0);
+
+	wider->deadline_mono_ms = ask->deadline_mono_ms;
+	wider->tries = ask->tries;
+	wider->transaction = ask->transaction;
+	wider->request = ask->request;
+	wider->recipient_count = ask->recipient_count;
+	wider->size_bytes = ask->size_bytes;
+	wider->end_of_message = ask->end_of_message;
+	wider->refund = ask->refund;
+	wider->version = ask->version;
+	ask->op = NULL;
+	for (unsigned i = 0; i < room; i++) {
+		struct slice text = redis_reply_text(redis_reply_item(reply, i + 2));
+		struct counter_key key;
+		struct own_ref ref = {TABLE_NONE, 0};
+
+		if (keys_parse_counter(&counters->keys, text, &key))
+			ref = own_get(
+				counters->own, &key, 0, NULL, 0, store_clock(counters).wall_ms);
+		if (ref.slot == TABLE_NONE)
+			wider->tries = MAX_TRIES;
+		else
+			ask_add(wider, ref);
+	}
+	ask_free(&ask);
+	again(counters, wider);
+}
+
+/* Redis has forgotten what this node knows of the transaction: it is ours to keep now, while the
+ * counters are still Redis'. */
+static void answer_lost(struct counters *counters, struct ask *ask)
+{
+	struct store_op *op = ask->op;
+	uint64_t deadline_mono_ms = ask->deadline_mono_ms;
+
+	if (!ask->request.dry)
+		txn_is_local(counters, ask->transaction);
+	if (ask->kind != ASK_RESERVE || ask->request.dry) {
+		give_up(counters, ask);
+		return;
+	}
+	ask->op = NULL;
+	ask_free(&ask);
+	if (op)
+		ask_reserve(counters, (struct store_reserve *)(void *)op, deadline_mono_ms);
+}
+
+static void answer_stale(struct counters *counters, struct ask *ask)
+{
+	greet(counters);
+	again(counters, ask);
+}
+
+static void answer_bad(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	uint64_t which = number(reply, 2);
+
+	if (which >= 1 && which <= ask->counter_count)
+		note_bad_key(counters, ask->refs[which - 1].ref);
+	give_up(counters, ask);
+}
+
+static void answer_word(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	if (says(reply, "OK") && is_whole(ask, reply)) {
+		note_time(counters, reply, false);
+		answer_ok(counters, ask, reply);
+		ask_free(&ask);
+		return;
+	}
+	not_done(counters, ask);
+	note_time(counters, reply, says(reply, "LATE"));
+	if (says(reply, "STALE"))
+		answer_stale(counters, ask);
+	else if (says(reply, "LATE"))
+		again(counters, ask);
+	else if (says(reply, "LOST"))
+		answer_lost(counters, ask);
+	else if (says(reply, "KEYS") && redis_reply_count(reply) > 2)
+		ask_with_keys(counters, ask, reply);
+	else if (says(reply, "BAD"))
+		answer_bad(counters, ask, reply);
+	else
+		give_up(counters, ask);
+}
+
+static void answer_none(struct counters *counters, struct ask *ask)
+{
+	not_done(counters, ask);
+	for (unsigned i = 0; i < ask->counter_count; i++)
+		own_mark(counters->own, ask->refs[i].ref);
+	counters->in_doubt = true;
+	give_up(counters, ask);
+}
+
+static void answer_error(
+	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+{
+	not_done(counters, ask);
+	if (redis_reply_error(reply) == REDIS_ERROR_NOSCRIPT) {
+		ask->as_text = true;
+		again(counters, ask);
+		return;
+	}
+	give_up(counters, ask);
+}
+
+void answer_came(struct redis_call *call, const struct redis_reply *reply)
+{
+	struct ask *ask = LIST_ENTRY(call, struct ask, call);
+	struct counters *counters = ask->counters;
+	enum ask_kind kind = ask->kind;
+
+	counters->now = counters->port->now(counters->port);
+	for (unsigned i = 0; i < ask->counter_count; i++)
+		own_answered(counters->own, ask->refs[i].ref);
+	counters->asserts_out -= kind == ASK_ASSERT;
+	if (kind == ASK_DROP)
+		drop_answered(counters, ask, reply);
+	else if (!reply)
+		answer_none(counters, ask);
+	else if (redis_reply_type(reply) == REDIS_TYPE_ERROR)
+		answer_error(counters, ask, reply);
+	else
+		answer_word(counters, ask, reply);
+	counters_go_on(counters);
+}
+
+void answer_overdue(struct redis_call *call)
+{
+	struct ask *ask = LIST_ENTRY(call, struct ask, call);
+	struct counters *counters = ask->counters;
+
+	counters->now = counters->port->now(counters->port);
+	if (!ask->op)
+		return;
+	counters->health.overdue++;
+	ask_alone(counters, ask);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of the counters share: counters.c what is asked, command.c how it is put, answer.c
+ * what is made of the answers, alone.c decisions without Redis, upkeep.c what goes on by itself.
+ */
+#ifndef REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
+#define REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
+
+#include "common/buf.h"
+#include "common/list.h"
+#include "daemon/store/redis/counters.h"
+#include "daemon/store/redis/keys.h"
+#include "daemon/store/redis/own.h"
+#include "daemon/store/redis/scripts.h"
+
+#define MAX_BAD_KEYS 64
+#define MAX_DROPS 100000 /* transactions that Redis is to forget */
+#define DROPS_A_COMMAND 64
+#define ASSERTED_A_COMMAND 16
+#define ASSERTS_OUT 4
+#define MAX_TRIES 4
+#define INCARNATION_BYTES 16
+#define MAX_NUMBER ((UINT64_C(1) << 53) - 1) /* what a script can count to */
+
+enum ask_kind { ASK_RESERVE, ASK_SETTLE, ASK_REFUND, ASK_LOOK, ASK_RESET, ASK_ASSERT, ASK_DROP };
+enum refund_kind { REFUND_ALWAYS, REFUND_ABANDONED, REFUND_IDLE };
+
+struct ask_counter {
+	struct own_ref ref;
+	bool asserted; /* by this command */
+};
+
+/* One command from the op to its answer. It outlives the op. */
+struct ask {
+	struct redis_call call;
+	struct counters *counters;
+	struct list node; /* in counters->waiting, or in none */
+	enum ask_kind kind;
+	struct store_op *op; /* NULL: nobody waits, or not any more */
+	uint64_t deadline_mono_ms;
+	bool sent;    /* at some time: Redis may have done it */
+	bool as_text; /* Redis does not know the script */
+	bool alone;   /* decided here: the answer counts for nothing */
+	unsigned tries;
+	/* what is asked */
+	struct hash128 transaction; /* zero: none, or a local one */
+	struct ledger_request request;
+	uint64_t recipient_count, size_bytes;
+	bool end_of_message;
+	enum refund_kind refund;
+	uint32_t version;
+	/* the counters, each once; and the charges on them, with their place in the op */
+	unsigned counter_count, charge_count;
+	struct ask_counter *refs;
+	struct store_charge *charges;
+	uint16_t *counter_of, *place_of;
+	struct hash128 *drops;
+	unsigned drop_count;
+};
+
+/* REFUSED: connected, but Redis does not let us begin; tried again, and nobody waits for it. */
+enum counters_state { COUNTERS_AWAY, COUNTERS_REFUSED, COUNTERS_GREETING, COUNTERS_READY };
+
+struct script_load {
+	struct redis_call call;
+	struct counters *counters;
+	enum script script;
+};
+
+struct bad_key {
+	struct own_ref ref;
+	uint64_t until_mono_ms;
+};
+
+struct counters {
+	struct counters_options options;
+	struct counters_port *port;
+	struct own *own;
+	struct keys keys;
+	struct scripts *scripts;
+	char sha[SCRIPTS][40];
+	bool has_sha[SCRIPTS];
+	char incarnation[INCARNATION_BYTES];
+	uint64_t fence; /* number of greetings */
+	enum counters_state state;
+	struct clock_now now;
+	uint64_t began_mono_ms; /* when Redis was reached first; 0: not yet */
+	bool has_offset;
+	int64_t offset_ms; /* Redis' wall clock minus our monotonic one */
+	uint64_t offset_at_mono_ms;
+	uint64_t nodes;
+	struct list waiting;
+	/* upkeep */
+	struct script_load loads[SCRIPTS];
+	struct redis_call greeting;
+	bool greets, beats, greeting_as_text; /* what is out */
+	uint64_t greet_at_mono_ms;            /* 0: not due */
+	uint64_t beat_at_mono_ms;
+	char holder[INCARNATION_BYTES];
+	uint64_t held_until_mono_ms; /* 0: the name is ours */
+	unsigned asserts_out;
+	bool in_doubt;         /* some counter may be dirty */
+	uint32_t assert_slot;  /* where to go on */
+	unsigned assert_level; /* fullest first */
+	uint64_t assert_at_mono_ms;
+	struct hash128 *drops;
+	unsigned drop_count, drop_room;
+	bool drop_out;
+	struct bad_key bad_keys[MAX_BAD_KEYS];
+	unsigned bad_key_count;
+	/* scratch */
+	struct buf command, args, key, out;
+	struct window windows[STORE_MAX_CHARGES];
+	struct counters_health health;
+};
+
+/* ---- counters.c ---- */
+struct ask *ask_new(struct counters *counters, enum ask_kind kind, struct store_op *op,
+	unsigned counter_room, unsigned charge_room);
+void ask_free(struct ask **ask);
+/* With the counters that this node knows the transaction to have charged. */
+struct ask *ask_about(struct counters *counters, enum ask_kind kind, struct store_op *op,
+	struct hash128 transaction);
+/* Asks for the op once more: its transaction has become a local one. */
+void ask_reserve(struct counters *counters, struct store_reserve *op, uint64_t deadline_mono_ms);
+/* Puts a counter in; its place. */
+unsigned ask_add(struct ask *ask, struct own_ref ref);
+/* Sends it, or lets it wait, or decides it here. Frees it where it is done with. */
+void ask_go(struct counters *counters, struct ask *ask);
+/* The op is answered: wakes if it had to wait. */
+void ask_done(struct ask *ask, bool failed);
+void op_done(struct store_op *op, bool failed);
+/* The op cannot have an answer from Redis. */
+void ask_alone(struct counters *counters, struct ask *ask);
+/* Those that waited for something that has come. */
+void counters_go_on(struct counters *counters);
+struct clock_now store_clock(const struct counters *counters);
+
+/* ---- command.c ---- */
+/* false: it was refused, nothing is out. */
+bool command_send(struct counters *counters, struct ask *ask, uint64_t timeout_ms);
+bool command_load(struct counters *counters, enum script script);
+bool command_greet(struct counters *counters, bool beat, bool as_text);
+
+/* ---- answer.c ---- */
+void answer_came(struct redis_call *call, const struct redis_reply *reply);
+void answer_overdue(struct redis_call *call);
+void note_time(struct counters *counters, const struct redis_reply *reply, bool surely);
+
+/* ---- alone.c ---- */
+void alone_reserve(struct counters *counters, struct store_reserve *op, bool was_sent);
+void alone_settle(struct counters *counters, struct store_settle *op);
+void alone_refund(struct counters *counters, struct hash128 transaction, enum refund_kind kind);
+void alone_usage(struct counters *counters, struct store_usage *op);
+/* From now on it is decided here. */
+void txn_is_local(struct counters *counters, struct hash128 transaction);
+void name_refused(struct counters *counters, uint32_t slot, struct store_settle *op);
+
+/* ---- upkeep.c ---- */
+void greet(struct counters *counters);
+void upkeep_init(struct counters *counters);
+void upkeep_run(struct counters *counters);
+uint64_t upkeep_next(const struct counters *counters);
+void upkeep_tick(struct counters *counters);
+void drop_later(struct counters *counters, struct hash128 transaction);
+void drop_answered(struct counters *counters, struct ask *ask, const struct redis_reply *reply);
+bool is_bad_key(struct counters *counters, struct own_ref ref);
+void note_bad_key(struct counters *counters, struct own_ref ref);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Put together and taken apart; what Redis gives back is from outside and is checked.
+ */
+#include "daemon/store/redis/keys.h"
+
+#include "common/units.h"
+
+#define RULE_BYTES 64
+
+static const char digits[] = "0123456789abcdef";
+
+static const char what_letters[] = {
+	[COUNT_RECIPIENTS] = 'r',
+	[COUNT_MESSAGES] = 'm',
+	[COUNT_BYTES] = 'b',
+};
+
+void keys_init(struct keys *keys, struct slice prefix)
+{
+	struct buf out;
+
+	buf_init_fixed(&out, keys->memory, sizeof(keys->memory));
+	buf_add_char(&out, '{');
+	buf_add(&out, prefix);
+	buf_add(&out, SLICE("}:"));
+	keys->base = buf_slice(&out);
+}
+
+void keys_counter(const struct keys *keys, const struct counter_key *key, struct buf *out)
+{
+	buf_reset(out);
+	buf_add(out, keys->base);
+	buf_add(out, SLICE("c:"));
+	buf_add(out, key->rule);
+	buf_add_char(out, ':');
+	buf_add_char(out, what_letters[key->what]);
+	buf_add_char(out, ':');
+	buf_add_u64(out, key->window_ms);
+	buf_add_char(out, ':');
+	buf_add(out, key->subject);
+}
+
+static void add_hex(struct buf *out, uint64_t word)
+{
+	char text[16];
+
+	for (int i = 0; i < 16; i++)
+		text[i] = digits[word >> (60 - 4 * i) & 15];
+	buf_add(out, slice_make(text, sizeof(text)));
+}
+
+void keys_transaction(const struct keys *keys, struct hash128 id, struct buf *out)
+{
+	buf_reset(out);
+	buf_add(out, keys->base);
+	buf_add(out, SLICE("x:"));
+	add_hex(out, id.hi);
+	add_hex(out, id.lo);
+}
+
+void keys_plain(const struct keys *keys, const char *kind, struct slice name, struct buf *out)
+{
+	buf_reset(out);
+	buf_add(out, keys->base);
+	buf_add(out, slice_of(kind));
+	if (name.len) {
+		buf_add_char(out, ':');
+		buf_add(out, name);
+	}
+}
+
+static bool parse_what(struct slice text, enum counter_what *ret)
+{
+	for (unsigned i = 0; i < sizeof(what_letters); i++)
+		if (text.len == 1 && text.data[0] == what_letters[i]) {
+			*ret = (enum counter_what)i;
+			return true;
+		}
+	return false;
+}
+
+bool keys_parse_counter(const struct keys *keys, struct slice text, struct counter_key *ret)
+{
+	struct slice rest, rule, what, window;
+	struct counter_key key;
+
+	if (!slice_starts_with(text, keys->base))
+		return false;
+	rest = slice_from(text, keys->base.len);
+	if (!slice_starts_with(rest, SLICE("c:")) ||
+		!slice_split(slice_from(rest, 2), ':', &rule, &rest) ||
+		!slice_split(rest, ':', &what, &rest) || !slice_split(rest, ':', &window, &rest))
+		return false;
+	key.rule = rule;
+	key.subject = rest;
+	if (rule.len == 0 || rule.len > RULE_BYTES || rest.len == 0 ||
+		rest.len > COUNTER_SUBJECT_BYTES || !parse_what(what, &key.what) ||
+		units_parse_u64(window, &key.window_ms) || key.window_ms == 0)
+		return false;
+	*ret = key;
+	return true;
+}
+
+bool keys_parse_hash(struct slice text, uint64_t *ret)
+{
+	uint64_t hash = 0;
+
+	if (text.len != 16 && !slice_is(text, "0"))
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digit = memchr(digits, text.data[i], 16);
+
+		if (!digit)
+			return false;
+		hash = hash << 4 | (uint64_t)(digit - digits);
+	}
+	*ret = hash;
+	return true;
+}
