@@ -18,6 +18,10 @@ for report in "$dir"/asan.* "$dir"/ubsan.*; do
 	[ -e "$report" ] || continue
 	# Criterion's runner now and then loses one of its own 48 bytes; what we lose has a frame of ours behind malloc.
 	if grep -q 'LeakSanitizer' "$report" && ! grep '#1 ' "$report" | grep -qv 'libcriterion\.so'; then
+		# It ended with 1 for the leak then, unless the last line tells of a test.
+		if [ "$status" = 1 ] && grep -q 'Tested: .*Failing: 0 | Crashing: 0' "$dir/out"; then
+			status=0
+		fi
 		continue
 	fi
 	cat "$report"
