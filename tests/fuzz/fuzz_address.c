@@ -22,7 +22,7 @@ static struct site *make_site(struct config *config, struct config_errors *error
 	config->site.origin = SLICE("example.com");
 	config->site.login_domain = SLICE("d");
 	config->site.recipient_delimiter = SLICE("+-");
-	config->site.domains = (struct config_strings){ own_domains, no_pos, 3 };
+	config->site.domains = (struct config_strings){ own_domains, no_pos, 3, false };
 	return site_new(config, errors);
 }
 
@@ -63,7 +63,7 @@ static void check_patterns(struct slice pattern, struct slice text, const struct
 {
 	char *negated = mem_alloc(pattern.len + 1);
 	struct slice both[2] = { pattern, { negated, pattern.len + 1 } };
-	struct config_strings one = { both, no_pos, 1 }, two = { both, no_pos, 2 };
+	struct config_strings one = { both, no_pos, 1, false }, two = { both, no_pos, 2, false };
 	struct pattern_set *plain = pattern_set_new(&one, kind, site, errors);
 	struct pattern_set *never;
 

@@ -122,7 +122,7 @@ static const struct store_ops ops = {
 
 void fake_store_init(struct fake_store *fake)
 {
-	*fake = (struct fake_store){ .base = { &ops } };
+	*fake = (struct fake_store){ .base = { .ops = &ops } };
 }
 
 void fake_store_answer(struct fake_store *fake)
