@@ -68,5 +68,7 @@ bool cidr_set_contains(const struct cidr_set *set, const struct ip *ip);
 /* Does any member overlap `cidr`? */
 bool cidr_set_overlaps(const struct cidr_set *set, const struct cidr *cidr);
 size_t cidr_set_count(const struct cidr_set *set);
+/* The members of a sealed set: shortest prefixes first, then by address; `index` below cidr_set_count(). */
+struct cidr cidr_set_at(const struct cidr_set *set, size_t index);
 
 #endif

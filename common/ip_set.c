@@ -226,3 +226,9 @@ size_t cidr_set_count(const struct cidr_set *set)
 {
 	return set ? set->count : 0;
 }
+
+struct cidr cidr_set_at(const struct cidr_set *set, size_t index)
+{
+	assert(set->sealed && index < set->count);
+	return set->networks[index];
+}

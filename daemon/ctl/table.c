@@ -23,6 +23,9 @@ const struct ctl_command *const ctl_table[] = {
 	&ctl_ban_add,
 	&ctl_ban_remove,
 	&ctl_metrics,
+	&ctl_postfix_print,
+	&ctl_postfix_check,
+	&ctl_postfix_apply,
 	NULL,
 };
 

@@ -19,5 +19,6 @@ extern const struct ctl_command ctl_explain, ctl_usage, ctl_top, ctl_reset;
 extern const struct ctl_command ctl_limit_set, ctl_limit_unset, ctl_limit_list;
 extern const struct ctl_command ctl_watch, ctl_metrics;
 extern const struct ctl_command ctl_ban_list, ctl_ban_show, ctl_ban_add, ctl_ban_remove;
+extern const struct ctl_command ctl_postfix_print, ctl_postfix_check, ctl_postfix_apply;
 
 #endif

@@ -5,6 +5,10 @@
  * the full address comes first, then the one without +extension, then `@domain`. A recipient that
  * stands nowhere is Postfix's business.
  *
+ * An entry "context:NAME" stands for what Postfix finds out by itself, with maps of any kind: it
+ * asks once more, with that policy_context, about a recipient that only a catchall takes
+ * (`reevectl postfix` writes the lines for it).
+ *
  * `@old @new` is no catchall but one domain under two names: the same local part is looked up
  * there. postmaster and abuse must be reachable (RFC 2142) and are never refused.
  *
@@ -17,6 +21,7 @@
 
 #define MAX_ALIASES 8           /* from domain to domain */
 #define ARENA_BYTES 4096
+#define CONTEXT "context:"
 
 struct options {
 	struct config_strings maps;
@@ -47,6 +52,7 @@ struct data {
 	struct strmap *addresses;       /* folded local@domain; the value says only: it is there */
 	struct strmap *domains;         /* domain -> struct target */
 	bool incomplete;                /* a map could not be read */
+	struct slice context;           /* empty: Postfix does not tell; points into the configuration */
 	struct arena arena;
 };
 
@@ -90,12 +96,33 @@ static void add_domain(struct data *data, struct slice domain, struct slice valu
 	strmap_set(data->domains, domain, target);
 }
 
+static bool is_word_byte(char byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
+}
+
+static void set_context(struct data *data, struct slice entry, struct config_pos pos,
+			struct config_errors *errors)
+{
+	struct slice name = slice_from(entry, strlen(CONTEXT));
+
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_word_byte(name.data[i]))
+			name.len = 0;
+	if (name.len == 0)
+		config_error(errors, pos, "'maps' needs a word behind 'context:', like context:catchall");
+	else if (data->context.len && !slice_equal(data->context, name))
+		config_error(errors, pos, "'maps' has two contexts; one is enough");
+	else
+		data->context = name;
+}
+
 static void configure(struct rule *rule, const struct site *site, struct config_errors *errors)
 {
 	const struct options *options = rule->config->options;
 	struct data *data = mem_zalloc(sizeof(*data));
 
-	(void)errors;
 	data->addresses = strmap_new();
 	data->domains = strmap_new();
 	arena_init(&data->arena, ARENA_BYTES);
@@ -105,6 +132,10 @@ static void configure(struct rule *rule, const struct site *site, struct config_
 		struct slice key, value;
 		struct mail_address address;
 
+		if (slice_starts_with(options->maps.items[i], SLICE(CONTEXT))) {
+			set_context(data, options->maps.items[i], options->maps.pos[i], errors);
+			continue;
+		}
 		split_line(options->maps.items[i], &key, &value);
 		if (key.len && key.data[0] == '@') {
 			add_domain(data, slice_from(key, 1), value);
@@ -186,6 +217,9 @@ static enum rule_result step(const struct rule *rule, const struct rule_ask *ask
 		rule_note(ask, "recipient", recipient->raw, "not of a local domain, or a role");
 		return RULE_NEXT;
 	}
+	if (data->context.len &&
+	    slice_equal(ask->request->in->attr[POLICY_POLICY_CONTEXT], data->context))
+		return rule_bad(ask, 0, "catchall_context");
 	found = look_up(data, ask->request);
 	if (found != FOUND && data->incomplete)
 		return rule_unknown(ask, 0, "map_unreadable");

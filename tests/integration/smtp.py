@@ -62,8 +62,9 @@ class Sent:
 class Smtp:
     """One SMTP session. Use as a context manager; leaves with QUIT unless the server went first."""
 
-    def __init__(self, port, timeout_s=20.0):
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port, timeout_s=20.0, source=None, server="127.0.0.1"):
+        """source: the client's own address, where the machine has it."""
+        self._sock = socket.create_connection((server, port), timeout_s, source and (source, 0))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._sock.makefile("rb")
         self.greeting = self.read()

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: ISC
+"""`reevectl postfix apply` on Debian's stock files: twice, and taken back; and a unix socket that Postfix must reach."""
+
+import os
+import shutil
+import sys
+
+from harness import PrivateDir, main, unittest
+from postfix_tree import REEVECTL, STOCK, SUBMISSION, Tree
+
+
+class SocketTest(unittest.TestCase):
+    """A unix socket in Postfix's queue directory, which a chrooted smtpd with its own user must reach."""
+
+    def setUp(self):
+        self.dir = PrivateDir()
+        self.addCleanup(self.dir.close)
+        self.queue = os.path.join(self.dir.path, "spool")
+        self.folder = os.path.join(self.queue, "reeve")
+        self.path = os.path.join(self.folder, "policy.sock")
+        self.tree = Tree.stock(os.path.join(self.dir.path, "t"), 'listen: ["unix:%s"]\nsite: { origin: example.com }\n' % self.path)
+        self.tree.postconf("-e", "queue_directory=" + self.queue)
+        os.makedirs(self.folder)
+        shutil.chown(self.folder, group="postfix")
+        os.chmod(self.folder, 0o750)
+        with open(self.path, "wb"):
+            pass
+        shutil.chown(self.path, group="postfix")
+        os.chmod(self.path, 0o660)
+        self.assertEqual(self.tree.ctl("apply").code, 0)
+        self.assertEqual(self.tree.findings(), [])
+
+    def named(self, wanted, words):
+        (found,) = self.tree.findings()
+        self.assertEqual(found["id"], wanted)
+        self.assertIn(words, found["message"])
+        return found
+
+    def mended(self, found):
+        for line in found["mend"]:
+            self.tree.run_line(line["line"].replace("-o reeve ", "-o root "))
+
+    def test_written_for_the_chroot(self):
+        self.assertEqual(self.tree.value("reeve_socket"), "unix:reeve/policy.sock")
+
+    def test_absolute_path_in_a_chroot(self):
+        self.tree.postconf("-e", "reeve_socket=unix:" + self.path)
+        found = self.named("socket-chroot", "chrooted")
+        self.mended(found)
+        self.assertEqual(self.tree.findings(), [])
+        # Without the chroot it is right.
+        self.tree.postconf("-e", "reeve_socket=unix:" + self.path)
+        self.tree.postconf("-F", "smtp/inet/chroot=n")
+        self.assertEqual(self.tree.findings(), [])
+
+    def test_folder_closed(self):
+        os.chmod(self.folder, 0o700)
+        found = self.named("socket-access", "user postfix may not enter " + self.folder)
+        self.mended(found)
+        self.assertEqual(self.tree.findings(), [])
+
+    def test_socket_closed(self):
+        shutil.chown(self.path, group="root")
+        found = self.named("socket-access", "user postfix may not write to " + self.path)
+        self.mended(found)
+        self.assertEqual(self.tree.findings(), [])
+
+    def test_folder_missing(self):
+        shutil.rmtree(self.folder)
+        found = self.named("socket-access", "the folder is missing")
+        self.mended(found)
+        self.named("socket-access", "does Reeve run?")
+
+    def test_socket_outside_of_the_queue(self):
+        self.tree.reeve(self.tree.reeve().replace(self.path, "/run/reeve/policy.sock"))
+        found = self.tree.findings("socket-chroot")
+        self.assertTrue(any("cannot reach any socket" in one["message"] for one in found), found)
+        self.assertTrue(any("unix:%s/reeve/policy.sock" % self.queue in one["mend"][0]["line"] for one in found), found)
+
+
+class ApplyTest(unittest.TestCase):
+    """Debian's own files."""
+
+    def setUp(self):
+        self.dir = PrivateDir()
+        self.addCleanup(self.dir.close)
+        with open(os.path.join(os.path.dirname(REEVECTL), "..", "..", "config", "reeve.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.tree = Tree.stock(os.path.join(self.dir.path, "t"), text)
+        self.before = self.tree.bytes()
+
+    def test_stock(self):
+        done = self.tree.ctl("apply")
+        self.assertEqual(done.code, 0, done)
+        self.assertNotIn("by hand", done.out)
+        after = self.tree.bytes()
+        self.assertEqual(self.tree.ctl("check").out, "Postfix and Reeve fit together.\n")
+        done = self.tree.ctl("apply")
+        self.assertEqual((done.code, done.out), (0, "nothing to change\n"))
+        self.assertEqual(self.tree.bytes(), after)
+        done = self.tree.ctl("apply", "--undo")
+        self.assertEqual(done.code, 0, done)
+        self.assertEqual(self.tree.bytes(), self.before)
+        self.assertEqual(sorted(os.listdir(self.tree.etc)), ["main.cf", "master.cf"])
+        self.assertEqual(self.tree.ctl("apply", "--undo").code, 66)
+
+    def test_comments_of_reeve_yaml_stay(self):
+        self.assertEqual(self.tree.ctl("apply").code, 0)
+        old, new = self.before["reeve.yaml"].decode().split("\n"), self.tree.reeve().split("\n")
+        self.assertEqual(len(old), len(new))
+        changed = [(a, b) for a, b in zip(old, new) if a != b]
+        self.assertTrue(changed)
+        for a, b in changed:
+            self.assertEqual(a.partition("#")[2], b.partition("#")[2])
+
+    def test_modes_stay(self):
+        for name, mode in (("main.cf", 0o640), ("master.cf", 0o644)):
+            os.chmod(os.path.join(self.tree.etc, name), mode)
+        shutil.chown(os.path.join(self.tree.etc, "main.cf"), group="postfix")
+        for words in ((), ("--undo",)):
+            self.assertEqual(self.tree.ctl("apply", *words).code, 0)
+            info = os.stat(os.path.join(self.tree.etc, "main.cf"))
+            self.assertEqual(info.st_mode & 0o7777, 0o640)
+            self.assertNotEqual(info.st_gid, 0)
+
+    def test_undo_keeps_later_changes(self):
+        self.assertEqual(self.tree.ctl("apply").code, 0)
+        self.tree.postconf("-e", "delay_warning_time=4h")
+        done = self.tree.ctl("apply", "--undo")
+        self.assertEqual(done.code, 75, done)
+        self.assertIn("main.cf was changed since", done.err)
+        self.assertEqual(self.tree.value("delay_warning_time"), "4h")
+        self.assertEqual(self.tree.ctl("apply", "--undo", "--force").code, 0)
+        self.assertEqual(self.tree.bytes(), self.before)
+
+    def test_two_changes_are_taken_back_one_by_one(self):
+        self.assertEqual(self.tree.ctl("apply").code, 0)
+        first = self.tree.bytes()
+        self.tree.reeve(self.tree.reeve().replace('banner: "$myhostname ESMTP"', 'banner: "$myhostname ESMTP here"'))
+        between = self.tree.bytes()
+        self.assertNotEqual(first, between)
+        self.assertEqual(self.tree.ctl("apply").code, 0)
+        self.assertEqual(self.tree.value("smtpd_banner"), "$myhostname ESMTP here")
+        self.assertEqual(self.tree.ctl("apply", "--undo").code, 0)
+        self.assertEqual(self.tree.bytes(), between)
+        self.tree.reeve(first["reeve.yaml"].decode())
+        self.assertEqual(self.tree.ctl("apply", "--undo").code, 0)
+        self.assertEqual(self.tree.bytes(), self.before)
+
+    def test_submission_template(self):
+        """Debian's own lines for 587, with the comments taken off."""
+        tree = Tree.stock(os.path.join(self.dir.path, "s"), "postfix: { hide_clients: [submission] }\n", SUBMISSION)
+        self.assertEqual(tree.ctl("apply").code, 0)
+        self.assertEqual(tree.option("submission/inet", "smtpd_recipient_restrictions"), "$reeve,permit_sasl_authenticated,reject")
+        self.assertEqual(tree.findings(), [])
+        printed = tree.ctl("print")
+        self.assertEqual(printed.code, 0)
+        self.assertIn("# submission/inet takes mail from logins\n", printed.out)
+        self.assertNotIn("differs", printed.out)
+
+    def test_print_changes_nothing_and_is_json_too(self):
+        done = self.tree.ctl("print")
+        self.assertEqual(done.code, 0)
+        self.assertIn("\nsmtpd_recipient_restrictions = $reeve\n", done.out)
+        every = self.tree.ctl("print", "--json").json
+        self.assertEqual(every["services"], [{"service": "smtp/inet", "kind": "mx"}])
+        self.assertIn({"id": "socket", "kind": "main", "service": "", "name": "reeve_socket", "value": "inet:127.0.0.1:10045",
+                       "met": False}, every["settings"])
+        self.assertEqual(self.tree.bytes(), self.before)
+
+    def test_apply_tells_in_json(self):
+        done = self.tree.ctl("apply", "--json").json
+        self.assertTrue(done["changed"])
+        self.assertGreater(done["main"], 5)
+        self.assertTrue(os.path.isdir(done["kept"]))
+        self.assertFalse(self.tree.ctl("apply", "--json").json["changed"])
+        self.assertEqual(len(self.tree.ctl("apply", "--undo", "--json").json["restored"]), 3)
+
+    def test_broken_files_change_nothing(self):
+        self.tree.reeve("rules: [\n")
+        broken = self.tree.bytes()
+        done = self.tree.ctl("apply")
+        self.assertEqual(done.code, 78, done)
+        self.assertIn("reeve.yaml:", done.err)
+        self.assertEqual(self.tree.bytes(), broken)
+        self.tree.reeve("")
+        os.unlink(os.path.join(self.tree.etc, "main.cf"))
+        done = self.tree.ctl("check")
+        self.assertEqual(done.code, 69, done)
+        self.assertIn("main.cf", done.err)
+
+    def test_wrong_use(self):
+        self.assertEqual(self.tree.ctl("check", "--no-such").code, 64)
+        self.assertEqual(self.tree.ctl("apply", "--force").code, 64)
+        self.assertIn("--undo", self.tree.ctl("apply", "--help").out)
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0 or not shutil.which("postconf") or not os.path.exists(STOCK[0]) or not os.access(REEVECTL, os.X_OK):
+        print("skipped: needs Debian's Postfix, reevectl, and root")
+        sys.exit(77)
+    main()
