@@ -338,3 +338,26 @@ Test(ip, a_set_takes_in_another)
 	cidr_set_free(&one);
 	cidr_set_free(&both);
 }
+
+Test(ip, members_of_a_set)
+{
+	static const char *const texts[] = {"2001:db8::/32", "192.0.2.0/24", "10.0.0.1", "192.0.2.9"};
+	struct cidr_set *set = cidr_set_new();
+	char memory[CIDR_TEXT_BYTES];
+
+	for (size_t i = 4; i-- > 0;) {
+		struct cidr cidr = cidr_of(texts[i]);
+
+		cidr_set_add(set, &cidr);
+		cidr_set_add(set, &cidr);
+	}
+	cidr_set_seal(set);
+	cr_assert_eq(cidr_set_count(set), 4);
+	for (size_t i = 0; i < 4; i++) {
+		struct cidr got = cidr_set_at(set, i), wanted = cidr_of(texts[i]);
+
+		cr_expect(got.bits == wanted.bits && ip_equal(&got.ip, &wanted.ip), "%zu: %s", i,
+			cidr_format(&got, memory).data);
+	}
+	cidr_set_free(&set);
+}

@@ -96,3 +96,15 @@ Test(rule_catchall, a_map_that_cannot_be_read)
 	cr_expect_str_eq(fixture_errors(SITE "rules: [{ name: c, check: catchall, maps: [\"file:virtual\"] }]\n"),
 			 "f:2:44: 'file:' needs an absolute path, not 'virtual'\n");
 }
+
+Test(rule_catchall, what_postfix_finds_out)
+{
+	fixture_start(SITE "rules: [{ name: catchall, check: catchall, maps: [\"context:catchall\"] }]\n");
+	cr_expect_str_eq(answer(TO("bob@example.com")), "next");
+	cr_expect_str_eq(answer(TO("bob@example.com policy_context=other")), "next");
+	cr_expect_str_eq(answer(TO("bob@example.com policy_context=catchall")), "bad catchall_context");
+	cr_expect_str_eq(reply(), "550 5.1.1 bob@example.com: no such user");
+	cr_expect_str_eq(answer(TO("postmaster@example.com policy_context=catchall")), "next");
+	cr_expect_str_eq(answer(TO("bob@remote.example policy_context=catchall")), "next");
+	fixture_stop();
+}
