@@ -197,7 +197,14 @@ class Tree:
         with open(self.config, encoding="utf-8") as file:
             return file.read()
 
+    def date_back(self):
+        """Every tool of Postfix waits a second or two with a main.cf that was just written."""
+        for name in os.listdir(self.etc):
+            earlier = os.stat(os.path.join(self.etc, name)).st_mtime - 10
+            os.utime(os.path.join(self.etc, name), (earlier, earlier))
+
     def postconf(self, *words):
+        self.date_back()
         done = subprocess.run(["postconf", "-c", self.etc] + list(words), capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError("postconf %r: %s" % (words, done.stderr))
@@ -210,6 +217,7 @@ class Tree:
         return self.postconf("-P", "-h", service + "/" + name).strip()
 
     def ctl(self, *words):
+        self.date_back()
         argv = [REEVECTL, "-c", self.config, "postfix", words[0], "--config-dir", self.etc] + list(words[1:])
         return Result(subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120))
 
@@ -220,6 +228,7 @@ class Tree:
 
     def run_line(self, line):
         """One of the lines that `check` gives."""
+        self.date_back()
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError("%s: %s" % (line, done.stderr))
@@ -350,10 +359,7 @@ class Running:
                         lambda: re.search(pattern, self.log()), timeout_s)
 
     def start(self):
-        # Postfix waits with a main.cf that may be half written.
-        earlier = os.stat(os.path.join(self.tree.etc, "main.cf")).st_mtime - 10
-        for name in os.listdir(self.tree.etc):
-            os.utime(os.path.join(self.tree.etc, name), (earlier, earlier))
+        self.tree.date_back()
         self._sasl = FakeDovecot(os.path.join(self.queue, "auth"))
         master = os.path.join(postconf_value("daemon_directory"), "master")
         env = dict(os.environ, MAIL_CONFIG=self.tree.etc)
