@@ -17,6 +17,7 @@
 #include "daemon/operate/metrics.h"
 
 #define MAX_CALLS 32
+#define ROOTS_CALLS 4 /* more: the daemon's group cannot keep root out */
 #define BACKLOG_BYTES (256 << 10)
 #define DEADLINE_MS 10000
 #define MAX_SCRAPES 16
@@ -296,6 +297,8 @@ struct control *control_new(const struct operate *operate)
 	struct control *control = mem_zalloc(sizeof(*control));
 	const struct endpoint_handler handler = {
 		.max_calls = MAX_CALLS,
+		.reserved_calls = ROOTS_CALLS,
+		.reserved_uid = 0,
 		.request_bytes = CTL_REQUEST_BYTES + 1,
 		.backlog_bytes = BACKLOG_BYTES,
 		.deadline_ms = DEADLINE_MS,

@@ -30,6 +30,7 @@ struct endpoint {
 	} uv;
 	bool open, is_unix;
 	struct list waiting, taken, streaming;
+	size_t open_calls;
 	struct endpoint_health health;
 };
 
@@ -48,7 +49,7 @@ struct endpoint_call {
 	uint64_t until_mono_ms;
 	char *buffer;
 	size_t used, room;
-	bool closing;
+	bool closing, is_reserved;
 	void *data;
 };
 
@@ -84,6 +85,7 @@ static void close_call(struct endpoint_call *call)
 	if (call->closing)
 		return;
 	call->closing = true;
+	call->endpoint->open_calls--;
 	list_remove(&call->node);
 	uv_close(&call->uv.handle, on_closed);
 }
@@ -137,17 +139,17 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 	*ret = uv_buf_init(call->buffer + call->used, (unsigned)(call->room - call->used));
 }
 
+/* A call that is not whole keeps its place among those that wait: who drips gains no time. */
 static void hear(struct endpoint_call *call)
 {
 	struct endpoint *endpoint = call->endpoint;
 
 	call->state = CALL_TAKEN;
-	move_to(call, &endpoint->taken);
-	if (endpoint->handler.take(
+	if (!endpoint->handler.take(
 		    endpoint->handler.arg, call, slice_make(call->buffer, call->used)))
-		return;
-	call->state = CALL_READING;
-	move_to(call, &endpoint->waiting);
+		call->state = CALL_READING;
+	else if (call->state == CALL_TAKEN && !call->closing)
+		move_to(call, &endpoint->taken);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *unused)
@@ -165,6 +167,37 @@ static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *unused)
 	}
 }
 
+/* The one that has not said a whole request for longest; NULL: all have. */
+static struct endpoint_call *longest_idle(const struct endpoint *endpoint)
+{
+	for (struct list *node = endpoint->waiting.next; node != &endpoint->waiting;
+		node = node->next) {
+		struct endpoint_call *call = LIST_ENTRY(node, struct endpoint_call, node);
+
+		if (call->state == CALL_READING && !call->is_reserved)
+			return call;
+	}
+	return NULL;
+}
+
+/* Is there a place for one more, or can one be made? */
+static bool find_place(struct endpoint *endpoint, const struct endpoint_call *call)
+{
+	const struct endpoint_handler *handler = &endpoint->handler;
+	struct endpoint_call *idle;
+
+	if (endpoint->open_calls <= handler->max_calls)
+		return true;
+	idle = longest_idle(endpoint);
+	if (idle) {
+		endpoint->health.refused++;
+		lose_call(idle);
+		return true;
+	}
+	return call->is_reserved &&
+	       endpoint->open_calls <= handler->max_calls + handler->reserved_calls;
+}
+
 static void accept_call(struct endpoint *endpoint)
 {
 	struct endpoint_call *call = mem_zalloc(sizeof(*call));
@@ -178,12 +211,14 @@ static void accept_call(struct endpoint *endpoint)
 	call->endpoint = endpoint;
 	list_init(&call->node);
 	endpoint->health.calls++;
+	endpoint->open_calls++;
 	if (uv_accept(&endpoint->uv.stream, &call->uv.stream) != 0) {
 		close_call(call);
 		return;
 	}
 	endpoint->health.accepted++;
-	if (endpoint->health.calls > endpoint->handler.max_calls) {
+	call->is_reserved = endpoint_peer(call, 0).uid == endpoint->handler.reserved_uid;
+	if (!find_place(endpoint, call)) {
 		endpoint->health.refused++;
 		close_call(call);
 		return;

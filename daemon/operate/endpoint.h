@@ -20,7 +20,12 @@ struct endpoint;
 struct endpoint_call; /* one connection */
 
 struct endpoint_handler {
+	/* When so many are open a new one takes the place of the one that has said nothing whole for
+	 * longest, if there is one, else it is closed. */
 	size_t max_calls;
+	/* So many more are taken from this user (unix), whose calls never give way. */
+	size_t reserved_calls;
+	uid_t reserved_uid;
 	size_t request_bytes;
 	size_t backlog_bytes; /* of a stream; who reads slower is closed */
 	uint64_t deadline_ms; /* for the request to come, and for the answer to leave */
@@ -42,7 +47,7 @@ struct endpoint_peer {
 
 struct endpoint_health {
 	uint64_t accepted, refused, timed_out, dropped_slow;
-	size_t calls;
+	size_t calls; /* those that are being closed included */
 };
 
 struct endpoint *endpoint_new(struct loop *loop, const struct endpoint_handler *handler)
