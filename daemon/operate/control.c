@@ -21,6 +21,8 @@
 #define BACKLOG_BYTES (256 << 10)
 #define DEADLINE_MS 10000
 #define MAX_SCRAPES 16
+#define MAX_ARGS_BYTES 512 /* in the log */
+#define MAX_FOR_MS (UINT64_C(3650) * 24 * 3600 * 1000)
 
 struct control {
 	struct operate operate;
@@ -65,27 +67,37 @@ static bool may_ask(const struct endpoint_peer *who)
 	return who->is_unix && (who->uid == 0 || who->uid == geteuid() || who->in_group);
 }
 
-static void log_call(struct control_call *call, const struct ctl_request *request)
+static void keep_args(struct control_call *call, const struct ctl_request *request)
 {
-	struct log_sink *sink = log_sink(call->operate->log);
-	char line_memory[1024], memory[512];
-	struct buf line, args;
-
-	buf_init_fixed(&line, line_memory, sizeof(line_memory));
-	buf_init_fixed(&args, memory, sizeof(memory));
+	buf_init(&call->args, MAX_ARGS_BYTES);
 	for (unsigned i = 0; i < request->count; i++) {
 		if (i)
-			buf_add_char(&args, ' ');
-		buf_add(&args, request->fields[i].name);
-		buf_add_char(&args, '=');
-		buf_add(&args, request->fields[i].value);
+			buf_add_char(&call->args, ' ');
+		buf_add(&call->args, request->fields[i].name);
+		buf_add_char(&call->args, '=');
+		buf_add(&call->args, request->fields[i].value);
 	}
+}
+
+/* Of a command that changes something, when it is known what became of it. `why` may be NULL. */
+static void log_result(const struct control_call *call, const char *result, const char *why)
+{
+	struct log_sink *sink = log_sink(call->operate->log);
+	char memory[2048];
+	struct buf line;
+
+	if (!call->command || !call->command->changes)
+		return;
+	buf_init_fixed(&line, memory, sizeof(memory));
 	logline_text(&line, "event", "control");
-	logline_slice(&line, "command", request->command);
-	if (args.len)
-		logline_slice(&line, "args", buf_slice(&args));
+	logline_text(&line, "command", call->command->name);
+	if (call->args.len)
+		logline_slice(&line, "args", buf_slice(&call->args));
 	logline_u64(&line, "uid", call->who.uid);
 	logline_u64(&line, "pid", (uint64_t)call->who.pid);
+	logline_text(&line, "result", result);
+	if (why)
+		logline_text(&line, "why", why);
 	sink->write(sink, LOG_LEVEL_NOTICE, buf_slice(&line));
 }
 
@@ -94,6 +106,7 @@ static void free_call(struct control_call *call)
 	endpoint_set_data(call->peer, NULL);
 	list_remove(&call->node);
 	buf_release(&call->out);
+	buf_release(&call->args);
 	free(call);
 }
 
@@ -122,6 +135,7 @@ void control_send(struct control_call *call)
 			CTL_ANSWER_BYTES);
 		return;
 	}
+	log_result(call, "done", NULL);
 	send_out(call);
 }
 
@@ -134,9 +148,32 @@ void control_refuse(
 	va_start(args, format);
 	vsnprintf(error, sizeof(error), format, args);
 	va_end(args);
+	log_result(call, "refused", error);
 	buf_reset(&call->out);
 	ctl_answer_error(&call->out, exit_code, slice_of(error), slice_of(advice));
 	send_out(call);
+}
+
+bool control_read_end(struct control_call *call, const struct ctl_request *request,
+	uint64_t now_wall_ms, uint64_t *ret_until_wall_ms)
+{
+	struct slice text;
+	uint64_t for_ms;
+	const char *why;
+
+	*ret_until_wall_ms = UINT64_MAX;
+	if (!ctl_request_find(request, "for", &text))
+		return true;
+	why = units_parse_duration(text, &for_ms);
+	if (!why && (for_ms < 1000 || for_ms > MAX_FOR_MS))
+		why = "is between 1 s and 10 years";
+	if (why) {
+		control_refuse(call, EX_DATAERR, "without one it holds until it is taken back",
+			"the duration %s", why);
+		return false;
+	}
+	*ret_until_wall_ms = now_wall_ms + for_ms;
+	return true;
 }
 
 void control_resume(struct control_call *call)
@@ -191,7 +228,7 @@ static void run_command(struct control_call *call, const struct ctl_request *req
 		return;
 	}
 	if (call->command->changes)
-		log_call(call, request);
+		keep_args(call, request);
 	call->command->run(call, request);
 }
 
@@ -244,6 +281,7 @@ static void gone(void *arg, struct endpoint_call *peer)
 	(void)arg;
 	if (!call)
 		return;
+	log_result(call, "unknown", "who asked has left before the answer");
 	if (call->cancel)
 		call->cancel(call);
 	free_call(call);

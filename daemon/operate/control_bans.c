@@ -109,34 +109,21 @@ static bool hits_a_peer(const struct operate *operate, const struct cidr *networ
 	return server_has_peer(operate->server, network);
 }
 
-static bool read_end(struct control_call *call, const struct ctl_request *request,
-	uint64_t now_wall_ms, uint64_t *ret_until_wall_ms)
-{
-	struct slice text;
-	uint64_t for_ms;
-	const char *why;
-
-	*ret_until_wall_ms = UINT64_MAX;
-	if (!ctl_request_find(request, "for", &text))
-		return true;
-	why = units_parse_duration(text, &for_ms);
-	if (why) {
-		control_refuse(call, EX_DATAERR, "", "the duration %s", why);
-		return false;
-	}
-	*ret_until_wall_ms = now_wall_ms + for_ms;
-	return true;
-}
-
-static struct slice reason_of(const struct ctl_request *request)
+/* false: it was refused. */
+static bool read_reason(
+	struct control_call *call, const struct ctl_request *request, struct slice *ret)
 {
 	struct slice reason = ctl_request_get(request, "reason");
+	bool plain = reason.len < sizeof(((struct ban *)NULL)->reason);
 
-	for (size_t i = 0; i < reason.len; i++) {
-		if (reason.data[i] < 0x20 || reason.data[i] > 0x7e)
-			return SLICE("by hand");
-	}
-	return reason.len ? reason : SLICE("by hand");
+	for (size_t i = 0; i < reason.len && plain; i++)
+		plain = reason.data[i] >= 0x20 && reason.data[i] <= 0x7e;
+	*ret = reason.len ? reason : SLICE("by hand");
+	if (!plain)
+		control_refuse(call, EX_DATAERR, "",
+			"the reason is printable ASCII, at most %zu bytes, for clients may be told it",
+			sizeof(((struct ban *)NULL)->reason) - 1);
+	return plain;
 }
 
 static void refuse_ban(struct control_call *call, enum bans_add why, const struct cidr *network)
@@ -163,12 +150,13 @@ static void add(struct control_call *call, const struct ctl_request *request)
 	bool force = slice_is(ctl_request_get(request, "force"), "yes");
 	struct clock_now now = loop_now(operate->loop);
 	char by[32], text[CIDR_TEXT_BYTES];
+	struct slice reason;
 	struct cidr network;
 	uint64_t until_ms;
 	enum bans_add added;
 
-	if (!read_network(call, request, &network) ||
-		!read_end(call, request, now.wall_ms, &until_ms))
+	if (!read_network(call, request, &network) || !read_reason(call, request, &reason) ||
+		!control_read_end(call, request, now.wall_ms, &until_ms))
 		return;
 	if (!force && hits_a_peer(operate, &network)) {
 		control_refuse(call, EX_DATAERR, "--force bans it all the same",
@@ -177,8 +165,7 @@ static void add(struct control_call *call, const struct ctl_request *request)
 		return;
 	}
 	snprintf(by, sizeof(by), "uid %lu", (unsigned long)call->who.uid);
-	added = bans_add(
-		operate->bans, &network, until_ms, slice_of(by), reason_of(request), force, now);
+	added = bans_add(operate->bans, &network, until_ms, slice_of(by), reason, force, now);
 	if (added != BANS_ADDED) {
 		refuse_ban(call, added, &network);
 		return;

@@ -16,7 +16,7 @@ struct control_call;
 
 struct control_command {
 	const char *name;
-	bool changes; /* logged */
+	bool changes; /* logged, with what became of it */
 	void (*run)(struct control_call *call, const struct ctl_request *request);
 };
 
@@ -28,6 +28,7 @@ struct control_call {
 	const struct control_command *command;
 	struct endpoint_peer who;
 	struct buf out;
+	struct buf args; /* of a command that changes something, for the log */
 	struct json json;
 	/* the command's */
 	uint64_t number;
@@ -44,6 +45,10 @@ void control_send(struct control_call *call);
  * gone. */
 void control_refuse(struct control_call *call, int exit_code, const char *advice,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Until when what is made now holds: the field `for`, UINT64_MAX without one. false: it was
+ * refused. */
+bool control_read_end(struct control_call *call, const struct ctl_request *request,
+	uint64_t now_wall_ms, uint64_t *ret_until_wall_ms) __attribute__((warn_unused_result));
 /* `resume` is called from control_run(), soon; for work in pieces, and for marks from inside of
  * services. */
 void control_resume(struct control_call *call);

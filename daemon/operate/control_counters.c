@@ -110,17 +110,19 @@ static void answer(struct control_call *call)
 	control_send(call);
 }
 
-/* false: it was refused. */
+/* false: there is none. */
 static bool read_subjects(struct control_call *call, const struct ctl_request *request,
 	struct arena *arena, struct subjects *ret)
 {
-	struct slice text = ctl_request_get(request, "subject");
+	subjects_read(ret, pipeline_ruleset(call->operate->pipeline),
+		ctl_request_get(request, "subject"), arena);
+	return ret->count > 0;
+}
 
-	subjects_read(ret, pipeline_ruleset(call->operate->pipeline), text, arena);
-	if (ret->count)
-		return true;
-	control_refuse(call, EX_DATAERR, "", "no subject was given");
-	return false;
+static void refuse_subject(struct control_call *call)
+{
+	control_refuse(call, EX_DATAERR, "an address, a domain or a network, as the rule counts by",
+		"no subject was given");
 }
 
 /* ---- usage ---- */
@@ -175,8 +177,11 @@ static void usage(struct control_call *call, const struct ctl_request *request)
 	struct store *store = call->operate->store;
 	struct subjects subjects;
 
-	if (!read_subjects(call, request, &state->arena, &subjects))
+	if (!read_subjects(call, request, &state->arena, &subjects)) {
+		free_state(call);
+		refuse_subject(call);
 		return;
+	}
 	state->waiter.wake = usage_wake;
 	for (unsigned i = 0; i < subjects.count; i++)
 		store->ops->list(
@@ -192,7 +197,9 @@ static void usage(struct control_call *call, const struct ctl_request *request)
 /* The share of the limit, in 1/1000. */
 static uint64_t share(uint64_t used, uint64_t limit)
 {
-	return limit ? (uint64_t)((double)used * 1000 / (double)limit) : UINT64_MAX;
+	double share = limit ? (double)used * 1000 / (double)limit : 1e19;
+
+	return share < 1e18 ? (uint64_t)share : UINT64_MAX;
 }
 
 static uint64_t rank(const struct counters_state *state, uint64_t used, uint64_t limit)
@@ -277,6 +284,8 @@ static void reset(struct control_call *call, const struct ctl_request *request)
 		json = control_answer(call);
 		json_u64(json, "emptied", emptied);
 		control_send(call);
+	} else {
+		refuse_subject(call);
 	}
 	arena_release(&arena);
 }

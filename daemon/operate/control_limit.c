@@ -92,8 +92,8 @@ static bool read_set(struct control_call *call, const struct ctl_request *reques
 	struct arena *arena, struct override *ret)
 {
 	const struct rule *rule = counting_rule(call, ctl_request_get(request, "rule"));
-	struct slice subject = ctl_request_get(request, "subject"), duration;
-	uint64_t now_ms = loop_now(call->operate->loop).wall_ms, for_ms = 0;
+	struct slice subject = ctl_request_get(request, "subject");
+	uint64_t now_ms = loop_now(call->operate->loop).wall_ms;
 	struct rule_counting counting;
 	const char *why;
 
@@ -101,12 +101,12 @@ static bool read_set(struct control_call *call, const struct ctl_request *reques
 		return false;
 	counting = rule->ops->counting(rule);
 	why = read_rates(ctl_request_get(request, "limit"), counting.what, ret);
-	if (!why && ctl_request_find(request, "for", &duration))
-		why = units_parse_duration(duration, &for_ms);
 	if (why) {
 		control_refuse(call, EX_DATAERR, "", "%s", why);
 		return false;
 	}
+	if (!control_read_end(call, request, now_ms, &ret->until_wall_ms))
+		return false;
 	subject = rule->ops->subject(
 		rule, subject, pipeline_ruleset(call->operate->pipeline)->site, arena);
 	if (!copy(ret->rule, sizeof(ret->rule), rule->name) ||
@@ -117,7 +117,6 @@ static bool read_set(struct control_call *call, const struct ctl_request *reques
 		return false;
 	}
 	ret->since_wall_ms = now_ms;
-	ret->until_wall_ms = for_ms ? now_ms + for_ms : UINT64_MAX;
 	snprintf(ret->by, sizeof(ret->by), "uid %lu", (unsigned long)call->who.uid);
 	return true;
 }

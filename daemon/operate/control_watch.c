@@ -9,7 +9,9 @@
 #include "daemon/operate/control_watch.h"
 
 #define MAX_FILTERS 8
-#define LINE_BYTES 65536
+#define LINE_BYTES 131072
+/* A client that sends long nonsense neither hides from those who watch nor makes them too slow. */
+#define TEXT_BYTES 512
 
 struct filter {
 	enum policy_attr attr;
@@ -101,8 +103,10 @@ static bool wants(const struct control_call *call, const struct decision_view *v
 static void add_attribute(
 	struct json *json, const char *key, const struct decision_view *view, enum policy_attr attr)
 {
-	if (view->request->in->attr[attr].len)
-		json_slice(json, key, view->request->in->attr[attr]);
+	struct slice text = view->request->in->attr[attr];
+
+	if (text.len)
+		json_slice(json, key, slice_first(text, TEXT_BYTES));
 }
 
 static void add_request(struct json *json, const struct decision_view *view)
@@ -111,7 +115,8 @@ static void add_request(struct json *json, const struct decision_view *view)
 	add_attribute(json, "client_name", view, POLICY_CLIENT_NAME);
 	add_attribute(json, "helo", view, POLICY_HELO_NAME);
 	if (view->request->facts & FACT_SENDER)
-		json_slice(json, "sender", view->request->in->attr[POLICY_SENDER]);
+		json_slice(json, "sender",
+			slice_first(view->request->in->attr[POLICY_SENDER], TEXT_BYTES));
 	add_attribute(json, "recipient", view, POLICY_RECIPIENT);
 	if (view->request->recipient_count)
 		json_u64(json, "recipients", view->request->recipient_count);

@@ -129,7 +129,7 @@ class Reevectl(DaemonBench):
         listed = control.ctl("ban", "list").out
         self.assertEqual(len(listed.splitlines()), 1 + 2050 + 1)
         self.assertEqual(len(set(listed.splitlines())), 1 + 2050 + 1)
-        self.assertEqual(reeved.wait_log("event=control command=ban.add .*uid=0 pid="), reeved.log("command=ban.add"))
+        self.assertEqual(reeved.wait_log("event=control command=ban.add .*uid=0 pid=\d+ result=done"), reeved.log("command=ban.add"))
 
     def test_a_postfix_is_not_banned(self):
         """Who asks over TCP, or may, is one of ours, even outside the local networks."""
