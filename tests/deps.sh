@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 # Installs through apt-get what is missing for a purpose; does nothing, quickly, when all is there.
+# Nothing that it installs is started or configured as a service: the tests have a Postfix and a
+# Redis of their own, below private folders.
 # usage: deps.sh run|check|bench|fuzz|ci|package
 set -eu
 
@@ -8,7 +10,8 @@ run='gcc libc6-dev pkgconf libuv1-dev libc-ares-dev libyaml-dev liblmdb-dev libi
 for file in daemon/store/redis/*.c; do
 	[ -e "$file" ] && run="$run libhiredis-dev" && break
 done
-check="$run clang libcriterion-dev python3 binutils redis-server"
+check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-server"
+postfix='postfix postfix-pcre'
 bench="$run valgrind python3"
 ci="$check valgrind cppcheck clang-tidy clang-format mandoc"
 package="$run dpkg-dev debhelper"
@@ -40,6 +43,30 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	exit 0
 fi
 
+# The mail transport agent other than Postfix that is installed, if any: apt would remove it for Postfix.
+other_mta() {
+	dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+		awk '$1 == "installed" && $2 != "postfix" && / mail-transport-agent/ { print $2; exit }'
+}
+
+case $purpose in
+check | ci)
+	mta=$(other_mta)
+	if [ -z "$mta" ]; then
+		packages="$packages $postfix"
+	elif [ ! -x /usr/sbin/postfix ]; then
+		cat >&2 <<-EOF
+			******************************************************************************
+			This machine's mail goes through $mta, which stays: Postfix is not installed.
+			Without Postfix every integration test with real mail is SKIPPED, and
+			"make check" proves that much less. The last lines of the run name them.
+			To run all: a machine, container or chroot without $mta.
+			******************************************************************************
+		EOF
+	fi
+	;;
+esac
+
 missing=
 for package in $packages; do
 	case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || :) in
@@ -59,10 +86,43 @@ if [ "$(id -u)" != 0 ]; then
 	fi
 	sudo=sudo
 fi
-export DEBIAN_FRONTEND=noninteractive
-set -- apt-get install -y -q --no-install-recommends $missing
+
+services=
+for package in $missing; do
+	case $package in postfix | redis-server) services="$services $package" ;; esac
+done
+
+# While apt runs, Debian's own switch keeps these services, and no others, from being started. A
+# machine that has such a switch already (containers do) keeps its own.
+policy=/usr/sbin/policy-rc.d
+ours=
+restore() {
+	[ -z "$ours" ] || $sudo rm -f "$policy"
+	ours=
+}
+if [ -n "$services" ]; then
+	echo "Of these,$services will be neither started nor configured, nor started at boot."
+	case $services in *postfix*)
+		# What "dpkg-reconfigure postfix" asks first; so apt does not ask it, and leaves /etc/postfix alone.
+		echo 'postfix postfix/main_mailer_type select No configuration' | $sudo debconf-set-selections
+		;;
+	esac
+	trap restore EXIT
+	trap 'exit 1' HUP INT TERM
+	if [ ! -e "$policy" ]; then
+		ours=yes
+		printf '%s\n' '#!/bin/sh' "# Reeve's tests/deps.sh; gone when apt-get has ended." \
+			'case " $* " in *" postfix"*|*" redis"*) exit 101 ;; esac' 'exit 0' |
+			$sudo sh -c "cat >$policy && chmod 755 $policy"
+	fi
+fi
+
+set -- env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 if ! $sudo "$@"; then
 	# Fresh machines and containers have no package lists, old ones have stale lists.
-	$sudo apt-get update -q
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q
 	$sudo "$@"
 fi
+for service in $services; do
+	$sudo update-rc.d "$service" disable >/dev/null 2>&1 || :
+done

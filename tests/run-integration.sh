@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: ISC
 # Runs the integration tests one after the other; each is a Python program that says what it does
 # and exits with 0 (passed), 77 (cannot run on this machine, says why) or anything else (failed).
+# What was skipped, and why, stands at the end, and in build/skipped for `make check`.
 # usage: REEVED=... REEVECTL=... run-integration.sh FILE...
 total=$#
 if [ "$total" = 0 ]; then
@@ -14,6 +15,9 @@ if [ ! -x "$REEVED" ]; then
 fi
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 export PYTHONPATH="$PWD/tests/integration${PYTHONPATH:+:$PYTHONPATH}"
+export REEVE_SKIPPED="$PWD/build/skipped"
+mkdir -p build
+rm -f "$REEVE_SKIPPED"
 n=0
 skipped=0
 failed=
@@ -38,6 +42,10 @@ for file in "$@"; do
 done
 bad=$(echo "$failed" | wc -w)
 echo "integration: $((total - skipped - bad)) passed, $bad failed, $skipped skipped"
+if [ -s "$REEVE_SKIPPED" ]; then
+	echo "not run on this machine:"
+	sed 's/^/    /' "$REEVE_SKIPPED"
+fi
 if [ -n "$failed" ]; then
 	echo "failed:$failed" >&2
 	exit 1

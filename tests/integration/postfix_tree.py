@@ -18,7 +18,7 @@ import threading
 from daemon import TOP
 from postfix import QUEUE, postconf_value
 from sasl import FakeDovecot
-from waiting import Child, can_connect, wait_for
+from waiting import Child, can_connect, skip, wait_for
 
 REEVECTL = os.environ.get("REEVECTL") or os.path.join(TOP, "build", "release", "reevectl")
 
@@ -125,14 +125,23 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 """
 
 
+def needs_stock():
+    """Ends the program where there is no Postfix of Debian's to copy from, no reevectl, or no root."""
+    if not shutil.which("postconf") or not os.path.exists(STOCK[0]):
+        skip("no Postfix of Debian's here")
+    if os.geteuid() != 0:
+        skip("not run by root, who alone may give files to Postfix")
+    if not os.access(REEVECTL, os.X_OK):
+        skip("no reevectl at " + REEVECTL)
+
+
 def own_network(file):
     """Runs the program again in a network of its own, once; with lo up, and the server's and a client's address on it."""
     if os.environ.get("REEVE_OWN_NETWORK") != "yes":
         env = dict(os.environ, REEVE_OWN_NETWORK="yes")
         probe = subprocess.run(["unshare", "-n", "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
         if probe.returncode:
-            print("skipped: no network namespaces here:", probe.stderr.decode().strip())
-            sys.exit(77)
+            skip("no network namespaces here: " + probe.stderr.decode().strip())
         sys.exit(subprocess.run(["unshare", "-n", sys.executable, "-u", file] + sys.argv[1:], env=env, check=False).returncode)
     for words in (["link", "set", "lo", "up"], ["addr", "add", SERVER + "/32", "dev", "lo"],
                   ["addr", "add", CLIENTS, "dev", "lo"]):

@@ -15,6 +15,7 @@ import sys
 import unittest
 
 from redis_server import RedisServer, have_redis, scripts
+from waiting import skip
 
 LONG = "--long" in sys.argv
 BUCKET_MS = {"h": 60000, "d": 1440000}
@@ -357,6 +358,5 @@ class Model(unittest.TestCase):
 
 if __name__ == "__main__":
     if not have_redis():
-        print("skipped: no redis-server")
-        sys.exit(77)
+        skip("no redis-server here")
     unittest.main(argv=[word for word in sys.argv if word != "--long"])

@@ -3,10 +3,9 @@
 
 import os
 import shutil
-import sys
 
 from harness import PrivateDir, main, unittest
-from postfix_tree import REEVECTL, STOCK, SUBMISSION, Tree
+from postfix_tree import REEVECTL, SUBMISSION, Tree, needs_stock
 
 
 class SocketTest(unittest.TestCase):
@@ -196,7 +195,5 @@ class ApplyTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or not shutil.which("postconf") or not os.path.exists(STOCK[0]) or not os.access(REEVECTL, os.X_OK):
-        print("skipped: needs Debian's Postfix, reevectl, and root")
-        sys.exit(77)
+    needs_stock()
     main()

@@ -5,10 +5,9 @@ runs here but postconf and postmap, on folders of the test's own. And `apply`: o
 
 import os
 import shutil
-import sys
 
 from harness import PrivateDir, main, unittest
-from postfix_tree import REEVECTL, STOCK, Tree
+from postfix_tree import Tree, needs_stock
 
 REEVE = """\
 # The postmaster's own words.
@@ -281,7 +280,5 @@ class CheckTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or not shutil.which("postconf") or not os.path.exists(STOCK[0]) or not os.access(REEVECTL, os.X_OK):
-        print("skipped: needs Debian's Postfix, reevectl, and root")
-        sys.exit(77)
+    needs_stock()
     main()

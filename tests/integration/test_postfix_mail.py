@@ -5,11 +5,9 @@ so that clients really have the addresses that must not show.
 """
 
 import os
-import shutil
-import sys
 
 from harness import PrivateDir, Reeved, Smtp, main, unittest
-from postfix_tree import CLIENT, REEVECTL, SERVER, STOCK, SUBMISSION, Running, Sink, Tree, own_network, received_lines
+from postfix_tree import CLIENT, SERVER, SUBMISSION, Running, Sink, Tree, needs_stock, own_network, received_lines
 from smtp import Closed
 
 HELO = "laptop-7.hotel.invalid"
@@ -307,8 +305,6 @@ class ProviderTest(Promises, MailBench):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or not shutil.which("postfix") or not os.path.exists(STOCK[0]) or not os.access(REEVECTL, os.X_OK):
-        print("skipped: needs Debian's Postfix, reevectl, and root to start a private one")
-        sys.exit(77)
+    needs_stock()
     own_network(__file__)
     main()

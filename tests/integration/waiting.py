@@ -11,11 +11,22 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 POLL_S = 0.01
+
+
+def skip(why):
+    """Ends the program: it cannot run here. Says so at once, and again at the end of a run (run-integration.sh)."""
+    print("skipped:", why)
+    note = os.environ.get("REEVE_SKIPPED")
+    if note:
+        with open(note, "a", encoding="utf-8") as file:
+            file.write("%s: %s\n" % (os.path.basename(sys.argv[0]), why))
+    sys.exit(77)
 
 
 class NotInTime(AssertionError):
