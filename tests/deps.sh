@@ -10,6 +10,13 @@ run='gcc libc6-dev pkgconf libuv1-dev libc-ares-dev libyaml-dev liblmdb-dev libi
 for file in daemon/store/redis/*.c; do
 	[ -e "$file" ] && run="$run libhiredis-dev" && break
 done
+# TLS to Redis: hiredis has it from 1.0 on, but its package does not ask for OpenSSL's headers.
+tls_to_redis() {
+	ls /usr/lib/*/pkgconfig/hiredis_ssl.pc >/dev/null 2>&1
+}
+if tls_to_redis; then
+	run="$run libssl-dev"
+fi
 check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-server"
 postfix='postfix postfix-pcre'
 bench="$run valgrind python3"
@@ -126,3 +133,8 @@ fi
 for service in $services; do
 	$sudo update-rc.d "$service" disable >/dev/null 2>&1 || :
 done
+# What has just come may have TLS.
+case " $packages " in
+*" libssl-dev "*) ;;
+*" libhiredis-dev "*) if tls_to_redis; then restore; exec "$0" "$purpose"; fi ;;
+esac

@@ -149,6 +149,9 @@ static const char *found_of(struct ctl *ctl, const struct json_value *rule)
 		return join(ctl, "waits for ", waits);
 	if (slice_is(found, "waits"))
 		return "not in this state";
+	/* Nothing that it counts by is there, or the limit is none. */
+	if (slice_is(found, "clear") && slice_is(json_get_text(rule, "check"), "rate"))
+		return "not counted";
 	if (slice_is(found, "exempt"))
 		return json_get(rule, "exempt")
 			       ? join(ctl, "exempt: ", json_get_array(rule, "exempt"))
@@ -162,9 +165,24 @@ static const char *found_of(struct ctl *ctl, const struct json_value *rule)
 	return show_text(ctl, buf_slice(&out));
 }
 
+/* A reply's codes: what stands before its words. */
+static struct slice codes_of(struct slice reply)
+{
+	size_t i = 0;
+
+	while (i < reply.len && (reply.data[i] == ' ' || reply.data[i] == '.' ||
+					(reply.data[i] >= '0' && reply.data[i] <= '9')))
+		i++;
+	while (i && reply.data[i - 1] == ' ')
+		i--;
+	return (struct slice){reply.data, i};
+}
+
+/* Only the codes of a reply: lines of a table are to fit a screen. */
 static const char *would_of(struct ctl *ctl, const struct json_value *rule, struct slice decides)
 {
-	struct slice would = json_get_text(rule, "would"), reply = json_get_text(rule, "reply");
+	struct slice would = json_get_text(rule, "would");
+	struct slice codes = codes_of(json_get_text(rule, "reply"));
 	const char *why = "";
 	char memory[1024];
 	struct buf out;
@@ -179,7 +197,7 @@ static const char *would_of(struct ctl *ctl, const struct json_value *rule, stru
 		why = "(not reached) ";
 	buf_init_fixed(&out, memory, sizeof(memory));
 	buf_add(&out, slice_of(why));
-	buf_add(&out, reply.len ? reply : would);
+	buf_add(&out, codes.len ? codes : would);
 	return show_text(ctl, buf_slice(&out));
 }
 
@@ -218,8 +236,10 @@ static void add_detail(struct details *details, const char *line)
 		details->lines[details->count++] = line;
 }
 
-/* Facts are told where the rule says nothing more exact. */
-static void collect(struct ctl *ctl, const struct json_value *rule, struct details *details)
+/* The reply of a rule that does not decide; the deciding one's stands above the table. Facts are
+ * told where the rule says nothing more exact. */
+static void collect(
+	struct ctl *ctl, const struct json_value *rule, bool decides, struct details *details)
 {
 	const struct json_value *looked = json_get(rule, "looked_at"), *item;
 	char memory[1024];
@@ -230,6 +250,12 @@ static void collect(struct ctl *ctl, const struct json_value *rule, struct detai
 		add_detail(details, counter_of(ctl, item));
 	for (item = json_get_array(rule, "notes"); item; item = item->next)
 		add_detail(details, show_text(ctl, item->text));
+	buf_init_fixed(&out, memory, sizeof(memory));
+	if (!decides && json_get_text(rule, "reply").len) {
+		buf_add(&out, SLICE("reply: "));
+		buf_add(&out, json_get_text(rule, "reply"));
+		add_detail(details, show_text(ctl, buf_slice(&out)));
+	}
 	if (details->count)
 		return;
 	buf_init_fixed(&out, memory, sizeof(memory));
@@ -253,7 +279,7 @@ static void print_rules(struct ctl *ctl, const struct json_value *answer)
 
 	show_table_begin(&table, ctl, 5, headings);
 	for (; rule; rule = rule->next) {
-		collect(ctl, rule, &details);
+		collect(ctl, rule, slice_equal(json_get_text(rule, "name"), decides), &details);
 		show_table_row(&table, (const char *const[]){show_member(ctl, rule, "name"),
 					       show_member(ctl, rule, "check"), found_of(ctl, rule),
 					       would_of(ctl, rule, decides), details.lines[0]});

@@ -85,26 +85,44 @@ static bool take_common(struct ctl *ctl, int *argc, char **argv)
 	return !no_file && !no_socket;
 }
 
-/* "ban" alone: say which there are. */
-static int unknown_command(int argc, char **argv)
+static bool is_in_group(const struct ctl_command *command, const char *group)
+{
+	size_t len = strlen(group);
+
+	return strncmp(command->name, group, len) == 0 && command->name[len] == ' ';
+}
+
+/* Which commands begin with this word; returns whether there are any. */
+static bool print_group(FILE *out, const char *group)
 {
 	bool found = false;
 
-	(void)argc;
 	for (size_t i = 0; ctl_table[i]; i++) {
-		size_t len = strlen(argv[0]);
+		const struct ctl_command *command = ctl_table[i];
 
-		if (strncmp(ctl_table[i]->name, argv[0], len) != 0 ||
-			ctl_table[i]->name[len] != ' ')
+		if (!is_in_group(command, group))
 			continue;
 		if (!found)
-			fprintf(stderr, "reevectl: '%s' wants one more word:\n", argv[0]);
+			fprintf(out, "usage: one of\n\n");
 		found = true;
-		fprintf(stderr, "  reevectl %s %s\n", ctl_table[i]->name, ctl_table[i]->usage);
+		fprintf(out, "  reevectl %s%s%s\n        %s\n", command->name,
+			*command->usage ? " " : "", command->usage, command->brief);
 	}
 	if (found)
-		return EX_USAGE;
-	return ctl_fail(EX_USAGE, "no command '%s'; `reevectl --help` lists them", argv[0]);
+		fprintf(out, "\n`reevectl %s WORD --help` says more of each.\n", group);
+	return found;
+}
+
+/* "ban" alone, or a word that stands in no table. */
+static int no_command(const char *word, const char *second, bool help)
+{
+	if (help && !second && print_group(stdout, word))
+		return EX_OK;
+	if (!print_group(stderr, word))
+		return ctl_fail(EX_USAGE, "no command '%s'; `reevectl --help` lists them", word);
+	if (second)
+		return ctl_fail(EX_USAGE, "no command '%s %s'", word, second);
+	return ctl_fail(EX_USAGE, "'%s' wants one more word", word);
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)
@@ -123,7 +141,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	}
 	command = ctl_find(argc - 1, argv + 1, &words);
 	if (!command)
-		return unknown_command(argc - 1, argv + 1);
+		return no_command(argv[1], argc > 2 ? argv[2] : NULL, help);
 	if (help) {
 		print_help(command);
 		return EX_OK;

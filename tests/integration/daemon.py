@@ -5,6 +5,7 @@ The configuration's `listen`, `control`, `store` and `dns` are replaced, so that
 they are: sockets and store stand below the test's own directory, and the resolver is the stub.
 """
 
+import grp
 import os
 import re
 import shutil
@@ -38,6 +39,14 @@ def without_section(text, name):
     return re.sub(r"(?m)^%s:.*\n?(?:[ \t]+.*\n?|[ \t]*#.*\n?|-.*\n?|\s*\n)*" % re.escape(name), "", text)
 
 
+def may_give_to_postfix():
+    """Only root can, and only where Postfix is installed; without both the test needs no Postfix either."""
+    try:
+        return os.geteuid() == 0 and bool(grp.getgrnam("postfix"))
+    except KeyError:
+        return False
+
+
 class Reeved:
     """text: the configuration. dns: a DnsStub, or None for a resolver that nobody answers at.
 
@@ -69,13 +78,13 @@ class Reeved:
         return text.rstrip("\n") + """
 listen:
   - inet:127.0.0.1:%d
-  - { address: "unix:%s", mode: "0660", group: postfix }
+  - { address: "unix:%s", mode: "0660"%s }
 control: unix:%s/control.sock
 store:
   url: "embedded:%s"
 dns:
   servers: ["127.0.0.1:%d"]
-%s""" % (self.port, self.socket_path, self.root, "" if self.memory else self.store, self.dns_port,
+%s""" % (self.port, self.socket_path, ", group: postfix" if may_give_to_postfix() else "", self.root, "" if self.memory else self.store, self.dns_port,
          "".join("  %s\n" % line for line in self.dns_extra.splitlines()))
 
     @property

@@ -105,6 +105,11 @@ class Explain(DaemonBench):
         done = control.ctl("explain", path, "sender=eve@elsewhere.example", "recipient=\x1b]0;x\x07@[192.0.2.300]")
         self.assertRegex(done.out, r"by rule own: not_owned")
         self.assertNotIn("\x1b", done.out)
+        # The reply of another rule stands last in its line, so that the table stays narrow.
+        done = control.ctl("explain", "helo_name=bad1", "client_address=198.51.100.9", "recipient=a@[192.0.2.9]")
+        self.assertRegex(done.out, r"\nnames +helo +bad: name +=> 521 5\.7\.1  +name bad1\n")
+        self.assertRegex(done.out, r"\nliterals +address_literal +bad: not_ours +\(not reached\) 550 5\.1\.2  +reply: 550 5\.1\.2 a@")
+        self.assertRegex(done.out, r"\nhourly +rate +not counted +- +sasl_username=")
         self.assertEqual(control.ctl("explain", "sendr=x").returncode, 64)
         self.assertIn("is it 'sender'?", control.ctl("explain", "sendr=x").err)
         self.assertEqual(control.ctl("explain", "protocol_state=NONE").returncode, 65)

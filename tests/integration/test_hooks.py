@@ -146,7 +146,7 @@ add element inet reeve banned6 { 2001:db8:1:2::/64 }
 delete element inet reeve banned6 { 2001:db8:1:2::/64 }
 """)
 
-    @unittest.skipUnless(shutil.which("nft"), "no nft here")
+    @unittest.skipUnless(shutil.which("nft") and os.geteuid() == 0, "no nft here, or not root")
     def test_nft_itself(self):
         """In a network namespace of its own, with the table of the example's comment."""
         with open(os.path.join(HOOKS, "reeve-nft"), encoding="utf-8") as file:
