@@ -388,12 +388,14 @@ install:
 	install -m 0644 packaging/completion/reevectl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/reevectl
 	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples
 	install -m 0644 $(wildcard config/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/
+	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/postfix
+	install -m 0644 $(wildcard packaging/postfix/*.cf) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/postfix/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/hooks
 	install -m 0755 $(wildcard packaging/hooks/*) $(DESTDIR)$(PREFIX)/share/doc/reeve/examples/hooks/
 	[ -e $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml ] || \
 		install -m 0644 config/reeve.yaml $(DESTDIR)$(SYSCONFDIR)/reeve/reeve.yaml
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	sed 's|/usr/sbin/reeved|$(PREFIX)/sbin/reeved|' \
+	sed 's|/usr/sbin/reeved|$(PREFIX)/sbin/reeved|; s|/usr/bin/reevectl|$(PREFIX)/bin/reevectl|; s|/etc/reeve|$(SYSCONFDIR)/reeve|' \
 		packaging/systemd/reeved.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/reeved.service
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/reeved.service
 	install -m 0644 packaging/systemd/reeve.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/reeve.conf

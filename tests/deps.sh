@@ -21,7 +21,7 @@ check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-serv
 postfix='postfix postfix-pcre'
 bench="$run valgrind python3"
 ci="$check valgrind cppcheck clang-tidy clang-format mandoc"
-package="$run dpkg-dev debhelper"
+package="$run build-essential debhelper libssl-dev"
 # libFuzzer comes with clang's run-time library, whose package carries clang's version in its name.
 fuzz="$run clang"
 if [ "${1:-}" = fuzz ] && command -v apt-cache >/dev/null; then
