@@ -165,17 +165,25 @@ static const char *found_of(struct ctl *ctl, const struct json_value *rule)
 	return show_text(ctl, buf_slice(&out));
 }
 
-/* A reply's codes: what stands before its words. */
+static bool is_code(struct slice word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if (word.data[i] != '.' && (word.data[i] < '0' || word.data[i] > '9'))
+			return false;
+	return word.len > 0;
+}
+
+/* A reply's codes: 550 and 5.7.1 in front of its words, which may begin with a number. */
 static struct slice codes_of(struct slice reply)
 {
-	size_t i = 0;
+	struct slice code, rest, enhanced;
 
-	while (i < reply.len && (reply.data[i] == ' ' || reply.data[i] == '.' ||
-					(reply.data[i] >= '0' && reply.data[i] <= '9')))
-		i++;
-	while (i && reply.data[i - 1] == ' ')
-		i--;
-	return (struct slice){reply.data, i};
+	if (!slice_split(reply, ' ', &code, &rest) || !is_code(code))
+		return SLICE_EMPTY;
+	if (slice_split(rest, ' ', &enhanced, &rest) && is_code(enhanced) &&
+		memchr(enhanced.data, '.', enhanced.len))
+		return slice_first(reply, code.len + 1 + enhanced.len);
+	return code;
 }
 
 /* Only the codes of a reply: lines of a table are to fit a screen. */

@@ -85,11 +85,16 @@ const char *show_used(struct ctl *ctl, const struct json_value *counter)
 	buf_init_fixed(&out, memory, sizeof(memory));
 	buf_add_u64(&out, json_get_u64(counter, "used"));
 	buf_add(&out, SLICE(" of "));
-	buf_add_u64(&out, json_get_u64(counter, "limit"));
+	if (json_get(counter, "limit"))
+		buf_add_u64(&out, json_get_u64(counter, "limit"));
+	else
+		buf_add(&out, SLICE("unlimited"));
 	buf_add(&out, SLICE(" "));
 	buf_add(&out, json_get_text(counter, "count"));
 	buf_add(&out, SLICE(" in "));
 	units_format_window(&out, json_get_u64(counter, "window_ms"));
+	if (json_get_bool(counter, "live"))
+		buf_add(&out, SLICE(" (live limit)"));
 	return show_text(ctl, buf_slice(&out));
 }
 

@@ -69,7 +69,9 @@ static void fill_counters(struct ticket *ticket, const struct counters *from,
 	units_format_window(&text, from->window_ms);
 	vars->value[REPLY_VAR_WINDOW] = text_of(ticket, &text);
 	buf_reset(&text);
-	if (from->retry_ms == UINT64_MAX) {
+	if (from->limit == 0) {
+		buf_add(&text, SLICE("a while"));
+	} else if (from->retry_ms == UINT64_MAX) {
 		buf_add(&text, SLICE("a smaller message"));
 	} else {
 		units_format_duration(&text, from->retry_ms);
@@ -85,6 +87,8 @@ static bool apply_over(struct ticket *ticket, unsigned index, const struct count
 
 	ticket->trace[index].kind = TRACE_OVER;
 	ticket->has_findings = true;
+	if (counters->limit == 0 && ticket->ruleset->rules[index].ops->reply_count > 1)
+		finding.reply = 1;
 	fill_counters(ticket, counters, &finding.vars);
 	return look_apply(ticket, index, &finding);
 }

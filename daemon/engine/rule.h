@@ -118,6 +118,8 @@ struct rule_ops {
 	unsigned exempt;                    /* enum rule_exempt */
 	unsigned flags;                     /* enum rule_flag */
 	size_t state_bytes;
+	/* RULE_COUNTS: the first is that a limit is used up, the second, if there is one, that the limit
+	 * is 0. */
 	const struct rule_reply *replies;
 	unsigned reply_count;
 	/* Compiles options into rule->data. May set rule->action where the configuration did not (ptr's

@@ -19,11 +19,13 @@ static const char *const what_words[] = {
 	[COUNT_BYTES] = "bytes",
 };
 
-/* A copy of a counter, in the call's arena. */
+/* A copy of a counter, in the call's arena. `limit` is the one it was last counted against, or the
+ * live limit that holds now. */
 struct counter {
 	struct counter_key key;
 	uint64_t used, limit;
 	uint64_t free_ms, free_amount;
+	bool live, unlimited;
 };
 
 struct counters_state {
@@ -70,6 +72,42 @@ static void cancel(struct control_call *call)
 	free_state(call);
 }
 
+/* As a request would find it: the subject's own, or that of its domain. */
+static const struct override *live_limit(
+	struct counters_state *state, const struct counter_key *key)
+{
+	const struct overrides *overrides = state->call->operate->store->overrides;
+	uint64_t wall_ms = loop_now(state->call->operate->loop).wall_ms;
+	char memory[COUNTER_SUBJECT_BYTES + 2];
+	struct slice local = SLICE_EMPTY, domain = key->subject;
+	const struct override *found;
+	struct buf text;
+
+	if (!overrides || overrides_count(overrides) == 0)
+		return NULL;
+	found = overrides_find(overrides, key->rule, key->subject, wall_ms);
+	if (found)
+		return found;
+	slice_split_last(key->subject, '@', &local, &domain);
+	buf_init_fixed(&text, memory, sizeof(memory));
+	buf_add_char(&text, '@');
+	buf_add(&text, domain);
+	return overrides_find(overrides, key->rule, buf_slice(&text), wall_ms);
+}
+
+static void apply_live(struct counters_state *state, struct counter *counter)
+{
+	const struct override *live = live_limit(state, &counter->key);
+
+	counter->live = live != NULL;
+	counter->unlimited = live != NULL;
+	for (unsigned i = 0; live && i < live->rate_count; i++)
+		if (live->rates[i].window_ms == counter->key.window_ms) {
+			counter->limit = live->rates[i].limit;
+			counter->unlimited = false;
+		}
+}
+
 static void copy_counter(
 	struct counters_state *state, struct counter *to, const struct store_counter *from)
 {
@@ -86,7 +124,10 @@ static void add_counter(struct json *json, const struct counter *counter)
 	json_text(json, "count", what_words[counter->key.what]);
 	json_u64(json, "window_ms", counter->key.window_ms);
 	json_u64(json, "used", counter->used);
-	json_u64(json, "limit", counter->limit);
+	if (!counter->unlimited)
+		json_u64(json, "limit", counter->limit);
+	if (counter->live)
+		json_bool(json, "live", true);
 	if (counter->free_amount) {
 		json_u64(json, "free_ms", counter->free_ms);
 		json_u64(json, "free_amount", counter->free_amount);
@@ -167,8 +208,10 @@ static void usage_add(void *arg, const struct store_counter *counter)
 
 	if (state->count == state->max)
 		state->full = true;
-	else
-		copy_counter(state, &state->items[state->count++], counter);
+	else {
+		copy_counter(state, &state->items[state->count], counter);
+		apply_live(state, &state->items[state->count++]);
+	}
 }
 
 static void usage(struct control_call *call, const struct ctl_request *request)
@@ -202,21 +245,24 @@ static uint64_t share(uint64_t used, uint64_t limit)
 	return share < 1e18 ? (uint64_t)share : UINT64_MAX;
 }
 
-static uint64_t rank(const struct counters_state *state, uint64_t used, uint64_t limit)
+static uint64_t rank(const struct counters_state *state, const struct counter *counter)
 {
-	return state->by_used ? used : share(used, limit);
+	if (state->by_used)
+		return counter->used;
+	return counter->unlimited ? 0 : share(counter->used, counter->limit);
 }
 
 /* Kept in order, the highest first; most of what comes is below the last and costs nothing. */
-static void top_add(void *arg, const struct store_counter *counter)
+static void top_add(void *arg, const struct store_counter *from)
 {
 	struct counters_state *state = arg;
-	uint64_t mine = rank(state, counter->used, counter->limit);
+	struct counter mine = {.key = from->key, .used = from->used, .limit = from->limit};
 	unsigned place = state->count;
+	struct counter *to;
 
 	state->seen++;
-	while (place > 0 &&
-		rank(state, state->items[place - 1].used, state->items[place - 1].limit) < mine)
+	apply_live(state, &mine);
+	while (place > 0 && rank(state, &state->items[place - 1]) < rank(state, &mine))
 		place--;
 	if (place == state->max) {
 		state->full = true;
@@ -226,9 +272,12 @@ static void top_add(void *arg, const struct store_counter *counter)
 		state->full = true;
 	else
 		state->count++;
-	memmove(state->items + place + 1, state->items + place,
-		(state->count - place - 1) * sizeof(*state->items));
-	copy_counter(state, &state->items[place], counter);
+	to = &state->items[place];
+	memmove(to + 1, to, (state->count - place - 1) * sizeof(*to));
+	copy_counter(state, to, from);
+	to->limit = mine.limit;
+	to->live = mine.live;
+	to->unlimited = mine.unlimited;
 }
 
 static void top_resume(struct control_call *call)

@@ -71,6 +71,7 @@ static const struct config_check check = {
 static const struct rule_reply replies[] = {
 	{ REPLY_DEFER, 450, "4.7.1",
 	  "{used} of {limit} {count} used in {window}; try again in {retry}", false },
+	{ REPLY_DEFER, 450, "4.7.1", "{limit} {count} allowed in {window}", false },
 };
 
 static const struct {

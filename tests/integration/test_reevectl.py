@@ -93,10 +93,18 @@ class Reevectl(DaemonBench):
         answers = self.send(reeved, "bob@example.com", 3)
         self.assertRegex(answers[-1], r"450 4\.7\.1 6 of 6 recipients")
         self.assertRegex(control.ctl("limit", "list").out, r"hourly +bob@example\.com +6/1h +20\d\d-.* +uid %d" % os.geteuid())
+        # A stolen account: nothing more, and that is what the words and the numbers say.
+        control.ctl("limit", "set", "hourly", "bob", "0/1h")
+        self.assertEqual(self.send(reeved, "bob@example.com", 1), ["450 4.7.1 0 recipients allowed in 1h"])
+        for words in (["usage", "bob"], ["top"]):
+            self.assertRegex(control.ctl(*words).out, r"hourly +bob@example\.com +6 of 0 recipients in 1h \(live limit\)")
+            self.assertRegex(control.ctl(*words).out, r"hourly +bob@example\.com +5 of unlimited recipients in 1d \(live limit\)")
+        control.ctl("limit", "set", "hourly", "bob", "6/1h")
         control.ctl("limit", "set", "hourly", "@example.com", "unlimited")
         self.assertRegex(self.send(reeved, "bob@example.com", 1)[0], r"450 ")
         self.assertEqual(control.ctl("limit", "unset", "hourly", "bob").returncode, 0)
         self.assertEqual(self.send(reeved, "bob@example.com", 3), ["DUNNO"] * 3)
+        self.assertRegex(control.ctl("usage", "bob").out, r"hourly +bob@example\.com +6 of unlimited recipients in 1h \(live limit\)")
         self.assertEqual(control.ctl("limit", "unset", "hourly", "bob").returncode, 65)
         control.ctl("limit", "unset", "hourly", "@example.com")
         self.assertRegex(self.send(reeved, "bob@example.com", 1)[0], r"450 ")
