@@ -77,8 +77,11 @@ static bool set_owner(const struct config_listener *config, const char *path,
 	} else if ((user || members) &&
 		   lchown(path, user ? user->pw_uid : (uid_t)-1,
 			  members ? members->gr_gid : (gid_t)-1) != 0) {
-		snprintf(ret_why, WHY_BYTES, "unix:%s: cannot give it to %s:%s: %s", path, owner,
-			 group, strerror(errno));
+		snprintf(ret_why, WHY_BYTES, "unix:%s: cannot give it to %s:%s: %s%s", path, owner,
+			 group, strerror(errno),
+			 errno == EPERM ? "; the user that runs reeved must be a member of the group, "
+					  "another owner takes root"
+					: "");
 		fine = false;
 	}
 	free(owner);
@@ -104,6 +107,22 @@ static bool open_unix(struct listener *listener, uv_loop_t *uv, char ret_why[sta
 	return fine;
 }
 
+/* The usual three with what to do about them. */
+static void say_inet(const struct config_address *config, int status, char ret_why[static WHY_BYTES])
+{
+	const char *remedy = "";
+	char text[IP_TEXT_BYTES];
+
+	if (status == UV_EADDRINUSE)
+		remedy = "; `ss -ltnp` says by whom";
+	else if (status == UV_EADDRNOTAVAIL)
+		remedy = "; `ip address` shows those of this host";
+	else if (status == UV_EACCES)
+		remedy = "; ports below 1024 take CAP_NET_BIND_SERVICE";
+	ip_format(&config->ip, text);
+	snprintf(ret_why, WHY_BYTES, "inet:%s:%u: %s%s", text, config->port, uv_strerror(status), remedy);
+}
+
 static bool open_inet(struct listener *listener, uv_loop_t *uv, char ret_why[static WHY_BYTES])
 {
 	const struct config_address *config = &listener->config->address;
@@ -124,7 +143,7 @@ static bool open_inet(struct listener *listener, uv_loop_t *uv, char ret_why[sta
 	}
 	if (status == 0)
 		return true;
-	snprintf(ret_why, WHY_BYTES, "inet:%s:%u: %s", text, config->port, uv_strerror(status));
+	say_inet(config, status, ret_why);
 	return false;
 }
 
@@ -133,7 +152,6 @@ static bool open_one(struct listener *listener, char ret_why[static WHY_BYTES])
 	uv_loop_t *uv = loop_uv(listener->server->loop);
 	bool fine = listener->config->address.is_unix ? open_unix(listener, uv, ret_why)
 						      : open_inet(listener, uv, ret_why);
-	char text[IP_TEXT_BYTES];
 	int status;
 
 	listener->uv.handle.data = listener;
@@ -147,9 +165,7 @@ static bool open_one(struct listener *listener, char ret_why[static WHY_BYTES])
 		snprintf(ret_why, WHY_BYTES, "unix:%.*s: %s",
 			 SLICE_ARG(listener->config->address.path), uv_strerror(status));
 	else
-		snprintf(ret_why, WHY_BYTES, "inet:%s:%u: %s",
-			 ip_format(&listener->config->address.ip, text).data,
-			 listener->config->address.port, uv_strerror(status));
+		say_inet(&listener->config->address, status, ret_why);
 	return false;
 }
 

@@ -60,7 +60,9 @@ static bool clear_path(const char *path, char ret_why[static WHY_BYTES])
 		if (errno == ENOENT && folder_exists(path))
 			return true;
 		snprintf(ret_why, WHY_BYTES, "unix:%s: %s", path,
-			errno == ENOENT ? "its folder does not exist" : strerror(errno));
+			errno == ENOENT
+				? "its folder does not exist; make it, for the user that runs reeved"
+				: strerror(errno));
 		return false;
 	}
 	if (!S_ISSOCK(status.st_mode)) {
@@ -69,7 +71,8 @@ static bool clear_path(const char *path, char ret_why[static WHY_BYTES])
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (socket_is_alive(&address)) {
-		snprintf(ret_why, WHY_BYTES, "unix:%s: in use by another process", path);
+		snprintf(ret_why, WHY_BYTES,
+			"unix:%s: in use by another process; `ss -lxp` says by which", path);
 		return false;
 	}
 	unlink(path);
@@ -86,7 +89,10 @@ bool unix_path_bind(uv_pipe_t *pipe, const char *path, char ret_why[static 512])
 	old_mask = umask(0177);
 	status = uv_pipe_bind(pipe, path);
 	umask(old_mask);
-	if (status != 0)
+	if (status == UV_EACCES)
+		snprintf(ret_why, WHY_BYTES, "unix:%s: uid %u may not write to its folder", path,
+			(unsigned)geteuid());
+	else if (status != 0)
 		snprintf(ret_why, WHY_BYTES, "unix:%s: %s", path, uv_strerror(status));
 	return status == 0;
 }

@@ -69,16 +69,38 @@ static bool failed_mdb(char why[static DISK_WHY_BYTES], const struct disk *disk,
 
 /* ---- opening ---- */
 
+/* With what a person can do about it: this is read at night. */
+static bool failed_errno(
+	char why[static DISK_WHY_BYTES], const struct disk *disk, const char *name, int error)
+{
+	char text[160];
+
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		snprintf(text, sizeof(text), "%s; give it to the user that runs reeved (uid %u)",
+			strerror(error), (unsigned)geteuid());
+		return failed(why, disk->folder, name, text);
+	case ENOENT:
+		return failed(why, disk->folder, name,
+			"the folder it is in does not exist; make it, for the user that runs reeved");
+	case EROFS:
+		snprintf(text, sizeof(text), "%s; under systemd: ReadWritePaths= in a drop-in",
+			strerror(error));
+		return failed(why, disk->folder, name, text);
+	default:
+		return failed(why, disk->folder, name, strerror(error));
+	}
+}
+
 static bool make_folder(struct disk *disk, char why[static DISK_WHY_BYTES])
 {
 	struct stat status;
 
 	if (mkdir(disk->folder, FOLDER_MODE) == 0)
 		return true;
-	if (errno != EEXIST)
-		return failed(why, disk->folder, "", strerror(errno));
-	if (stat(disk->folder, &status) != 0)
-		return failed(why, disk->folder, "", strerror(errno));
+	if (errno != EEXIST || stat(disk->folder, &status) != 0)
+		return failed_errno(why, disk, "", errno);
 	return S_ISDIR(status.st_mode) || failed(why, disk->folder, "", "not a folder");
 }
 
@@ -100,11 +122,13 @@ static bool take_lock(struct disk *disk, char why[static DISK_WHY_BYTES])
 {
 	disk->lock = open_in(disk, "reeve.lock", O_RDWR | O_CREAT);
 	if (disk->lock < 0)
-		return failed(why, disk->folder, "/reeve.lock", strerror(errno));
+		return failed_errno(why, disk, "/reeve.lock", errno);
 	if (flock(disk->lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
-	return failed(why, disk->folder, "/reeve.lock",
-		errno == EWOULDBLOCK ? "in use by another reeved" : strerror(errno));
+	if (errno == EWOULDBLOCK)
+		return failed(why, disk->folder, "/reeve.lock",
+			"in use by another reeved; each needs a store.url of its own");
+	return failed_errno(why, disk, "/reeve.lock", errno);
 }
 
 /* A file that was cut off would end the process (SIGBUS) where its missing pages are read; as

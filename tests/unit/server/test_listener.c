@@ -116,7 +116,7 @@ Test(listener, a_symbolic_link_is_not_followed)
 
 Test(listener, a_folder_that_is_missing)
 {
-	refuses("\"unix:%D/missing/sock\"", "/missing/sock: its folder does not exist");
+	refuses("\"unix:%D/missing/sock\"", "/missing/sock: its folder does not exist; make it, for the user that runs reeved");
 }
 
 Test(listener, modes)
@@ -172,11 +172,11 @@ Test(listener, an_owner)
 Test(listener, a_port_in_use)
 {
 	struct server *second;
-	char why[64];
+	char why[128];
 
 	cr_assert(server_start("[\"inet:127.0.0.1:%P\"]", NULL), "%s", parts.why);
 	second = server_new(parts.loop, parts.pipeline, &parts.log);
-	snprintf(why, sizeof(why), "inet:127.0.0.1:%u: address already in use", parts.port);
+	snprintf(why, sizeof(why), "inet:127.0.0.1:%u: address already in use; `ss -ltnp` says by whom", parts.port);
 	cr_assert(!server_listen(second, parts.config, parts.why));
 	cr_assert(strcmp(parts.why, why) == 0, "%s", parts.why);
 	server_close(second);

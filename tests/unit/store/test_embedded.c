@@ -135,7 +135,7 @@ Test(embedded, says_why_it_cannot_open)
 
 	in_folder(path, sizeof(path), "missing/store");
 	cr_assert_null(open_in(path, NULL, 10));
-	cr_assert(strstr(why, path) && strstr(why, "No such file"), "%s", why);
+	cr_assert(strstr(why, path) && strstr(why, "the folder it is in does not exist; make it, for the user"), "%s", why);
 	in_folder(path, sizeof(path), "file");
 	fd = open(path, O_CREAT | O_WRONLY, 0600);
 	cr_assert(fd >= 0);
