@@ -92,6 +92,7 @@ static void read_all(struct config_reader *reader, const struct config_node *roo
 	config_read_notify(reader, sections.notify, &config->notify);
 	config_read_log(reader, sections.log, &config->log);
 	config_read_rules(reader, sections.rules, checks, check_count, config);
+	config_check_lists(reader);
 	if (config_errors_count(reader->errors) == errors_before) {
 		check_times(reader->errors, config);
 		config_warn_idle_rules(reader->errors, config);

@@ -65,7 +65,7 @@ static void read_maillog(
 	if (good)
 		*ret = node->text;
 	else
-		config_need(reader, node, "maillog", "file:/path, journal: or off");
+		config_need(reader, node, "maillog", "file:/path or off");
 }
 
 void config_read_bans(

@@ -128,6 +128,8 @@ struct cidr_set *config_new_set(struct config_reader *reader)
 void config_free_sets(struct list *owned_sets);
 /* Reads and checks the section `lists`; call it before all else that may use it. */
 void config_read_lists(struct config_reader *reader, const struct config_node *lists);
+/* After all else was read: what is wrong with lists that nobody has used. */
+void config_check_lists(struct config_reader *reader);
 /* The lines of a `file:` entry (without comments and empty ones; a line that begins with a blank continues the
  * one before, as in Postfix's maps), or the entry itself, or those of a list. */
 void config_read_entry(struct config_reader *reader, const struct config_node *entry, const char *name,

@@ -29,17 +29,29 @@ struct entry {
 	struct config_pos pos;
 };
 
+/* A file of `lists` that could not be read: an error or a warning by who uses the list. */
+struct lack {
+	struct lack *next;
+	struct config_pos pos;
+	const char *path;
+	struct slice why;
+	bool error_told, warning_told;
+};
+
 struct entries {
 	struct entry *items;
 	size_t count, room;
 	bool full;
 	bool may_lack_files, incomplete;
+	bool of_lists;
+	struct lack *lacks; /* of_lists */
 };
 
 /* One of `lists`, in the order of its map. */
 struct config_list {
 	struct entry *items;
 	size_t count;
+	struct lack *lacks;
 };
 
 struct owned_set {
@@ -68,8 +80,8 @@ static bool push(struct config_reader *reader, struct entries *entries, struct e
 /* ---- files */
 
 /* Reads a regular file whole, into the arena. NULL, or why it cannot be. */
-static const char *read_file(struct config_reader *reader, const char *path, char **ret_text,
-	size_t *ret_len)
+static const char *read_file(
+	struct config_reader *reader, const char *path, char **ret_text, size_t *ret_len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -164,19 +176,38 @@ static void add_lines(struct config_reader *reader, struct entries *entries, con
 	}
 }
 
+static void tell_lack(struct config_reader *reader, struct entries *entries, struct lack *lack)
+{
+	struct config_quoted name = config_quote(slice_of(lack->path));
+
+	entries->incomplete = true;
+	if (!entries->may_lack_files && !lack->error_told)
+		config_error(reader->errors, lack->pos, "'%s' cannot be read: %.*s", name.text,
+			SLICE_ARG(lack->why));
+	else if (entries->may_lack_files && !lack->warning_told)
+		config_warning(reader->errors, lack->pos,
+			"'%s' cannot be read: %.*s; what it may hold is unknown until a reload reads it",
+			name.text, SLICE_ARG(lack->why));
+	if (entries->may_lack_files)
+		lack->warning_told = true;
+	else
+		lack->error_told = true;
+}
+
 static void lacks_file(struct config_reader *reader, struct entries *entries, const char *path,
 	struct config_pos pos, const char *why)
 {
-	struct config_quoted name = config_quote(slice_of(path));
+	struct lack *lack = arena_zalloc(reader->arena, sizeof(*lack));
 
-	if (!entries->may_lack_files) {
-		config_error(reader->errors, pos, "'%s' cannot be read: %s", name.text, why);
+	lack->pos = pos;
+	lack->path = path;
+	lack->why = arena_dup(reader->arena, slice_of(why));
+	if (!entries->of_lists) {
+		tell_lack(reader, entries, lack);
 		return;
 	}
-	entries->incomplete = true;
-	config_warning(reader->errors, pos,
-		"'%s' cannot be read: %s; what it may hold is unknown until a reload reads it",
-		name.text, why);
+	lack->next = entries->lacks;
+	entries->lacks = lack;
 }
 
 static void add_file(
@@ -236,6 +267,8 @@ static void add_list(
 
 		if (!slice_equal(reader->lists->keys[i]->text, name))
 			continue;
+		for (struct lack *lack = list->lacks; lack; lack = lack->next)
+			tell_lack(reader, entries, lack);
 		for (size_t j = 0; j < list->count; j++)
 			if (!push(reader, entries, list->items[j]))
 				return;
@@ -343,7 +376,7 @@ static bool is_list_name(struct slice name)
 static void read_list(struct config_reader *reader, const struct config_node *node,
 	const char *name, struct config_list *ret)
 {
-	struct entries entries = {0};
+	struct entries entries = {.of_lists = true};
 	const struct config_node *const *items = (const struct config_node *const *)node->items;
 	size_t count = node->kind == CONFIG_LIST ? node->count : 1;
 
@@ -364,6 +397,7 @@ static void read_list(struct config_reader *reader, const struct config_node *no
 		else
 			add_entry(reader, &entries, items[i], name);
 	}
+	ret->lacks = entries.lacks;
 	ret->count = entries.count;
 	ret->items = arena_alloc(
 		reader->arena, entries.count ? entries.count * sizeof(struct entry) : 1);
@@ -401,6 +435,19 @@ void config_read_lists(struct config_reader *reader, const struct config_node *l
 	}
 	reader->lists = lists;
 	reader->list_items = items;
+}
+
+/* What no user of a list has said stands here: a list that nobody uses is checked all the same. */
+void config_check_lists(struct config_reader *reader)
+{
+	struct entries nobody = {0};
+
+	for (size_t i = 0; reader->lists && reader->list_items && i < reader->lists->count; i++) {
+		for (struct lack *lack = reader->list_items[i].lacks; lack; lack = lack->next) {
+			if (!lack->error_told && !lack->warning_told)
+				tell_lack(reader, &nobody, lack);
+		}
+	}
 }
 
 /* ---- networks */

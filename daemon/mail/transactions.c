@@ -201,6 +201,7 @@ void transaction_add_recipient(struct transaction *transaction, uint64_t recipie
 	recipients_of(transaction)[transaction->recipient_count++] = recipient;
 }
 
+/* One past the cap that was refused may never have been added: the sum does not shrink by it. */
 void transaction_remove_recipient(struct transaction *transaction, uint64_t recipient)
 {
 	size_t at = find_recipient(transaction, recipient);
@@ -208,8 +209,6 @@ void transaction_remove_recipient(struct transaction *transaction, uint64_t reci
 
 	if (at < transaction->recipient_count)
 		recipients[at] = recipients[--transaction->recipient_count];
-	else if (transaction->more_recipients)
-		transaction->more_recipients--;
 }
 
 static bool has_mark(const struct transaction *transaction, uint32_t what)

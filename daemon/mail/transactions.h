@@ -38,7 +38,7 @@ struct transaction *transactions_get(struct transactions *transactions, struct h
 unsigned transaction_recipients_with(const struct transaction *transaction, uint64_t recipient);
 unsigned transaction_recipients(const struct transaction *transaction);
 void transaction_add_recipient(struct transaction *transaction, uint64_t recipient);
-/* It was refused after it had been added. */
+/* It was refused after it had been added; nothing happens if it is not one of those told apart. */
 void transaction_remove_recipient(struct transaction *transaction, uint64_t recipient);
 /* Once per message: true the first time for this `what` (32-bit hash of a rule's name and the thing), false after. At most
  * 32 are told apart, then false. */

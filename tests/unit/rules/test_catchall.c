@@ -97,6 +97,22 @@ Test(rule_catchall, a_map_that_cannot_be_read)
 			 "f:2:44: 'file:' needs an absolute path, not 'virtual'\n");
 }
 
+/* By a list of `lists` as by itself; for who cannot do without the file it is an error. */
+Test(rule_catchall, a_list_may_lack_a_file_too)
+{
+	fixture_start("lists: { virtual: [\"file:/nonexistent/virtual\", x@example.com x] }\n" SITE
+		      "rules: [{ name: c, check: catchall, maps: [\"list:virtual\"] }]\n");
+	cr_expect_str_eq(answer(TO("bob@example.com")), "unknown map_unreadable");
+	fixture_stop();
+	cr_expect_str_eq(
+		fixture_errors("lists: { virtual: [\"file:/nonexistent/virtual\"] }\n" SITE
+			       "rules:\n"
+			       "- { name: c, check: catchall, maps: [\"list:virtual\"] }\n"
+			       "- { name: h, check: helo, names: [\"list:virtual\"] }\n"
+			       "- { name: g, check: helo, names: [\"list:virtual\"] }\n"),
+		"f:1:20: '/nonexistent/virtual' cannot be read: No such file or directory\n");
+}
+
 Test(rule_catchall, what_postfix_finds_out)
 {
 	fixture_start(SITE "rules: [{ name: catchall, check: catchall, maps: [\"context:catchall\"] }]\n");
