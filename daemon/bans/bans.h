@@ -68,6 +68,18 @@ bool bans_is_protected(const struct bans *bans, const struct ip *ip);
  * addresses are passed over. */
 void bans_note_connection(struct bans *bans, const struct ip *ip, struct clock_now now);
 void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struct clock_now now);
+/* A recipient of this client passed all rules. */
+void bans_note_passed(struct bans *bans, const struct ip *ip, struct clock_now now);
+/* Who had recipients pass in the last hour, and would be hit by a ban of `network`; an IPv6 client by
+ * its bans.ipv6_prefix. Protected addresses are not looked at, and with bans.mode off nobody is. Goes
+ * through all that is known: for a person's question. */
+struct bans_hit {
+	struct cidr network;
+	uint64_t connections;   /* in the last hour */
+	uint64_t passed_ms;     /* since the last recipient that passed */
+};
+void bans_each_hit(const struct bans *bans, const struct cidr *network, struct clock_now now,
+		   void (*each)(void *arg, const struct bans_hit *hit), void *arg);
 /* A strike outside authenticated sessions. `why` (static or checked ASCII) becomes the ban's
  * reason. */
 void bans_strike(struct bans *bans, const struct ip *ip, struct slice why, struct clock_now now);

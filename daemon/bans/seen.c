@@ -69,6 +69,46 @@ void bans_note_recipient(struct bans *bans, const struct ip *ip, bool bad, struc
 		strikes_note(bans->addresses, entry, STRIKES_BAD, 1, now.mono_ms);
 }
 
+void bans_note_passed(struct bans *bans, const struct ip *ip, struct clock_now now)
+{
+	struct strikes_entry *entry = watched(bans, ip, now);
+
+	if (entry)
+		entry->passed_mono_ms = now.mono_ms ? now.mono_ms : 1;
+}
+
+struct hits {
+	const struct bans *bans;
+	const struct cidr *network;
+	struct clock_now now;
+	void (*each)(void *arg, const struct bans_hit *hit);
+	void *arg;
+};
+
+static void look_at_hit(void *arg, const struct ip *key, const struct strikes_entry *entry)
+{
+	const struct hits *hits = arg;
+	struct bans_hit hit = { .network = unit_of(hits->bans, key) };
+
+	if (!entry->passed_mono_ms || !cidr_overlaps(hits->network, &hit.network))
+		return;
+	hit.passed_ms = hits->now.mono_ms - entry->passed_mono_ms;
+	if (hit.passed_ms >= HOUR_MS)
+		return;
+	hit.connections = strikes_sum(hits->bans->addresses, entry, STRIKES_CONNECTIONS,
+				      hits->now.mono_ms);
+	hits->each(hits->arg, &hit);
+}
+
+void bans_each_hit(const struct bans *bans, const struct cidr *network, struct clock_now now,
+		   void (*each)(void *arg, const struct bans_hit *hit), void *arg)
+{
+	struct hits hits = { bans, network, now, each, arg };
+
+	if (bans->config)
+		strikes_each(bans->addresses, look_at_hit, &hits);
+}
+
 static bool is_trusted(const struct bans *bans, const struct strikes_entry *entry,
 		       struct clock_now now)
 {

@@ -260,6 +260,21 @@ void strikes_clear(struct strikes_entry *entry, enum strikes_count what)
 	entry->windows[what] = (struct strikes_window){ 0 };
 }
 
+void strikes_each(const struct strikes *strikes,
+	void (*each)(void *arg, const struct ip *key, const struct strikes_entry *entry), void *arg)
+{
+	for (int notable = 0; notable < 2; notable++) {
+		const struct list *head = &strikes->seen[notable];
+
+		for (struct list *node = head->next; node != head; node = node->next) {
+			const struct strikes_entry *entry =
+				LIST_ENTRY(node, struct strikes_entry, node);
+
+			each(arg, &entry->key, entry);
+		}
+	}
+}
+
 void strikes_tick(struct strikes *strikes, uint64_t mono_ms)
 {
 	for (int notable = 0; notable < 2; notable++) {

@@ -41,6 +41,7 @@ struct strikes_entry {
 	uint64_t good_login_mono_ms;
 	uint64_t noticed_mono_ms;       /* last notice about it */
 	uint64_t shadow_until_mono_ms;  /* monitor mode: it would be banned until then */
+	uint64_t passed_mono_ms;        /* last recipient that passed */
 	/* private */
 	struct list node;
 	uint64_t seen_mono_ms;
@@ -78,6 +79,9 @@ uint64_t strikes_sum(const struct strikes *strikes, const struct strikes_entry *
 void strikes_clear(struct strikes_entry *entry, enum strikes_count what);
 /* It has something that must not be lost lightly. */
 void strikes_mark_notable(struct strikes *strikes, struct strikes_entry *entry);
+/* All of them, in no order. `each` changes nothing. */
+void strikes_each(const struct strikes *strikes,
+	void (*each)(void *arg, const struct ip *key, const struct strikes_entry *entry), void *arg);
 void strikes_tick(struct strikes *strikes, uint64_t mono_ms);
 size_t strikes_entries(const struct strikes *strikes);
 

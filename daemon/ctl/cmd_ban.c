@@ -2,6 +2,7 @@
 /*
  * `ban list|show|add|remove`.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -32,6 +33,31 @@ static void add_rows(struct show_table *table, struct ctl *ctl, const struct jso
 				show_member(ctl, ban, "since"),
 				show_number(ctl, json_get_u64(ban, "times")),
 				show_member(ctl, ban, "by"), show_member(ctl, ban, "reason")});
+}
+
+static const char *show_ago(struct ctl *ctl, uint64_t ms)
+{
+	return ms < 1000 ? "now" : show_duration(ctl, ms);
+}
+
+/* Who is hit though he sent good mail: better known now than when the telephone rings. */
+static void print_hits(struct ctl *ctl, const struct json_value *answer)
+{
+	static const char *const headings[] = {"network", "connections", "last, before"};
+	const struct json_value *hit = json_get_array(answer, "hits");
+	uint64_t total = json_get_u64(answer, "hits_total");
+	struct show_table table;
+
+	if (!hit)
+		return;
+	printf("\nIn the last hour good mail came from %s of those it hits:\n",
+		show_number(ctl, total));
+	show_table_begin(&table, ctl, 3, headings);
+	for (; hit; hit = hit->next)
+		show_table_row(&table, (const char *const[]){show_member(ctl, hit, "network"),
+					       show_number(ctl, json_get_u64(hit, "connections")),
+					       show_ago(ctl, json_get_u64(hit, "passed_ms"))});
+	show_table_end(&table, "");
 }
 
 /* With --json each page is a line of its own. */
@@ -87,6 +113,7 @@ static int print_bans(struct ctl *ctl, const struct buf *request, const char *no
 	begin_table(&table, ctl);
 	add_rows(&table, ctl, answer);
 	show_table_end(&table, none);
+	print_hits(ctl, answer);
 	return EX_OK;
 }
 

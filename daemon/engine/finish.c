@@ -157,6 +157,9 @@ static void note_client(struct ticket *ticket, struct smtp_connection *connectio
 		connection->authenticated = true;
 		bans_auth_success(bans, &request->client, now);
 	}
+	if (request->state == POLICY_STATE_RCPT && !verdict_refuses(ticket->verdict.kind) &&
+	    ticket->verdict.kind != VERDICT_DISCARD)
+		bans_note_passed(bans, &request->client, now);
 	if (!request->authenticated && is_new_recipient(ticket, struck))
 		bans_note_recipient(bans, &request->client, struck, now);
 }

@@ -2,7 +2,8 @@
 /*
  * `ban.list`, `ban.show`, `ban.add`, `ban.remove`. Long lists are answered in pages: the caller
  * asks again from `next` on until that is 0. A ban that would hit protected networks, Postfix's
- * own hosts (those that are connected, or may be) is only made with `force`.
+ * own hosts (those that are connected, or may be) is only made with `force`; whom else it hits of
+ * those that sent good mail lately stands in the answer.
  */
 #include <stdio.h>
 #include <sysexits.h>
@@ -10,6 +11,7 @@
 #include "daemon/operate/control_call.h"
 
 #define PAGE 1000
+#define MAX_HITS 100
 
 static void add_ban(struct json *json, const struct ban *ban)
 {
@@ -32,6 +34,8 @@ struct listing {
 	struct json *json;
 	const struct cidr *within; /* NULL: all */
 	uint64_t from, at, added;
+	bool with_hits;
+	uint64_t hits;
 };
 
 static void list_one(void *arg, const struct ban *ban)
@@ -60,6 +64,29 @@ static bool read_network(
 	return false;
 }
 
+static void add_hit(void *arg, const struct bans_hit *hit)
+{
+	struct listing *listing = arg;
+	char text[CIDR_TEXT_BYTES];
+
+	if (listing->hits++ >= MAX_HITS)
+		return;
+	json_object(listing->json, NULL);
+	json_slice(listing->json, "network", cidr_format(&hit->network, text));
+	json_u64(listing->json, "connections", hit->connections);
+	json_u64(listing->json, "passed_ms", hit->passed_ms);
+	json_end_object(listing->json);
+}
+
+static void add_hits(struct control_call *call, struct listing *listing)
+{
+	json_array(listing->json, "hits");
+	bans_each_hit(call->operate->bans, listing->within, loop_now(call->operate->loop), add_hit,
+		listing);
+	json_end_array(listing->json);
+	json_u64(listing->json, "hits_total", listing->hits);
+}
+
 static void list_page(struct control_call *call, struct listing *listing)
 {
 	struct json *json = control_answer(call);
@@ -71,6 +98,8 @@ static void list_page(struct control_call *call, struct listing *listing)
 	json_u64(json, "total", listing->at);
 	json_u64(json, "next",
 		listing->from + listing->added < listing->at ? listing->from + listing->added : 0);
+	if (listing->with_hits)
+		add_hits(call, listing);
 	control_send(call);
 }
 
@@ -170,7 +199,7 @@ static void add(struct control_call *call, const struct ctl_request *request)
 		refuse_ban(call, added, &network);
 		return;
 	}
-	list_page(call, &(struct listing){.within = &network});
+	list_page(call, &(struct listing){.within = &network, .with_hits = true});
 }
 
 static void remove_ban(struct control_call *call, const struct ctl_request *request)

@@ -364,3 +364,72 @@ Test(bans, before_it_is_configured_nothing_happens)
 	cr_expect_eq(f.count, 0);
 	stop();
 }
+
+struct hits {
+	unsigned count;
+	struct bans_hit last;
+};
+
+static void keep_hit(void *arg, const struct bans_hit *hit)
+{
+	struct hits *hits = arg;
+
+	hits->count++;
+	hits->last = *hit;
+}
+
+static struct hits hits_of(const char *text)
+{
+	struct hits hits = { .count = 0 };
+	struct cidr wanted = network(text);
+
+	bans_each_hit(f.bans, &wanted, f.now, keep_hit, &hits);
+	return hits;
+}
+
+static void pass(const char *text)
+{
+	struct ip ip = address(text);
+
+	bans_note_connection(f.bans, &ip, f.now);
+	bans_note_passed(f.bans, &ip, f.now);
+}
+
+Test(bans, who_sent_good_mail_lately_would_be_hit)
+{
+	struct ip quiet = address("198.51.100.9");
+	struct hits hits;
+
+	start(ENFORCE);
+	bans_note_connection(f.bans, &quiet, f.now);
+	cr_expect_eq(hits_of("198.51.100.0/24").count, 0);
+	pass("198.51.100.7");
+	pass("198.51.101.7");
+	pass("2001:db8:1:2::7");
+	wait_ms(60 * SECOND_MS);
+	pass("198.51.100.7");
+	wait_ms(60 * SECOND_MS);
+	hits = hits_of("198.51.100.0/24");
+	cr_expect_eq(hits.count, 1);
+	cr_expect_eq(hits.last.connections, 2);
+	cr_expect_eq(hits.last.passed_ms, 60 * SECOND_MS);
+	cr_expect_eq(hits_of("198.51.0.0/16").count, 2);
+	cr_expect_eq(hits_of("2001:db8:1:2:3::/80").count, 1, "its /64 is one stranger");
+	cr_expect_eq(hits_of("2001:db8:1:3::/64").count, 0);
+	wait_ms(HOUR_MS - 119 * SECOND_MS);
+	cr_expect_eq(hits_of("198.51.0.0/16").count, 1, "the hour is over for the other");
+	wait_ms(HOUR_MS);
+	cr_expect_eq(hits_of("198.51.0.0/16").count, 0);
+	stop();
+}
+
+Test(bans, nobody_would_be_hit_before_it_is_configured_or_when_it_is_off)
+{
+	start(NULL);
+	cr_expect_eq(hits_of("198.51.100.0/24").count, 0);
+	stop();
+	start("bans: { mode: off }\n");
+	pass("198.51.100.7");
+	cr_expect_eq(hits_of("198.51.100.0/24").count, 0);
+	stop();
+}

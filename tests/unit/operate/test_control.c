@@ -163,3 +163,12 @@ Test(control, a_watcher_sees_what_is_long_too, .init = start, .fini = parts_stop
 	close(fd);
 	has(ask("watch", "attr.nonsense=1\n"), "no such attribute");
 }
+
+Test(control, a_ban_tells_whom_it_hits, .init = start, .fini = parts_stop)
+{
+	decide("198.51.100.1", "", "a@example.com");
+	has(ask("ban.add", "network=192.0.2.0/24\n"), "\"hits\":[],\"hits_total\":0");
+	has(ask("ban.add", "network=198.51.100.0/24\n"),
+		"\"hits\":[{\"network\":\"198.51.100.1/32\",\"connections\":1,\"passed_ms\":");
+	lacks(ask("ban.show", "network=198.51.100.0/24\n"), "hits");
+}
