@@ -25,7 +25,7 @@ void charge_collect(struct ticket *ticket, unsigned index)
 	const struct rule *rule = &ticket->ruleset->rules[index];
 	struct rule_charges *charges = &ticket->charges;
 	struct request *request = &ticket->request;
-	unsigned first = charges->count;
+	unsigned first = charges->count, left_out = charges->left_out;
 
 	if (!charges->items) {
 		charges->overrides = ticket->pipeline->services.store->overrides;
@@ -34,6 +34,8 @@ void charge_collect(struct ticket *ticket, unsigned index)
 		charges->recipients = is_whole_message(request) ? request->recipient_count : 1;
 	}
 	rule->ops->charge(rule, request, charges);
+	if (!ticket->explain)
+		ticket->pipeline->counts.windows_left_out += charges->left_out - left_out;
 	ticket->trace[index].kind = charges->count > first ? TRACE_CHARGED : TRACE_CLEAR;
 	for (unsigned i = first; i < charges->count; i++) {
 		charges->items[i].gate = rule->mode == CONFIG_ENFORCE && rule->refuses;

@@ -72,6 +72,7 @@ size_t pipeline_under_way(const struct pipeline *pipeline);
 struct pipeline_counts {
 	uint64_t requests, verdicts[VERDICT_MARK + 1], errors, step_overruns, store_failures;
 	uint64_t unmapped_logins;
+	uint64_t windows_left_out;          /* of live limits: more than a request can count in */
 };
 void pipeline_counts(const struct pipeline *pipeline, struct pipeline_counts *ret);
 

@@ -104,6 +104,7 @@ struct rule_charges {
 	unsigned count;
 	uint64_t recipients;            /* what is charged now: 1 at RCPT, recipient_count for a whole message */
 	const struct overrides *overrides; /* live limits; NULL: none */
+	unsigned left_out;              /* windows of live limits that found no room */
 };
 
 /* What a counting rule counts, in words of the configuration. */
@@ -161,6 +162,7 @@ struct rule {
 	struct reply_template *plain[RULE_MAX_REPLIES]; /* to strangers, where the reply shows counters; else NULL */
 	struct reply_template *error;       /* RULE_UNKNOWN with on_error: defer, where the check has no reply for it */
 	unsigned max_charges;               /* the most it adds for one request; 1 for RULE_COUNTS unless configure() says otherwise */
+	unsigned charges_after;             /* the most that the rules below it add: theirs, whatever live limits say */
 	bool refuses;                       /* its action is reject, defer or disconnect: a rate rule is a gate */
 	void *data;                         /* configure's */
 };

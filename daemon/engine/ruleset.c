@@ -65,6 +65,16 @@ static void check_charges(const struct ruleset *ruleset, struct config_errors *e
 	}
 }
 
+static void reserve_charges(struct ruleset *ruleset)
+{
+	unsigned after = 0;
+
+	for (unsigned i = ruleset->count; i-- > 0;) {
+		ruleset->rules[i].charges_after = after;
+		after += ruleset->rules[i].max_charges;
+	}
+}
+
 struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 {
 	struct ruleset *ruleset = mem_zalloc(sizeof(*ruleset));
@@ -86,6 +96,7 @@ struct ruleset *ruleset_new(struct config *config, struct config_errors *errors)
 				   config->mode, ruleset->site, errors);
 	}
 	check_charges(ruleset, errors);
+	reserve_charges(ruleset);
 	ruleset->disconnect = fixed_reply("too many errors in this connection",
 					  REPLY_DISCONNECT_TEMPORARY, 421, "4.7.0");
 	ruleset->store_failed =

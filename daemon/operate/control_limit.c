@@ -87,6 +87,46 @@ static void add_override(struct json *json, const struct override *override)
 	json_text(json, "by", override->by);
 }
 
+/* The most windows that a live limit of one rule has, besides one subject's. */
+struct widest {
+	const struct override *besides;
+	struct slice rule;
+	unsigned windows;
+};
+
+static void look_at(void *arg, const struct override *override)
+{
+	struct widest *widest = arg;
+
+	if (!slice_is(widest->rule, override->rule) ||
+		(strcmp(override->rule, widest->besides->rule) == 0 &&
+			strcmp(override->subject, widest->besides->subject) == 0))
+		return;
+	if (override->rate_count > widest->windows)
+		widest->windows = override->rate_count;
+}
+
+/* In how many windows one request could count if that were set. */
+static unsigned windows_with(const struct operate *operate, const struct override *override)
+{
+	const struct ruleset *ruleset = pipeline_ruleset(operate->pipeline);
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < ruleset->count; i++) {
+		struct widest widest = {override, ruleset->rules[i].name, 0};
+
+		if (!ruleset->rules[i].max_charges)
+			continue;
+		store_overrides_each(operate->store, look_at, &widest);
+		if (slice_is(widest.rule, override->rule) && override->rate_count > widest.windows)
+			widest.windows = override->rate_count;
+		sum += widest.windows > ruleset->rules[i].max_charges
+			       ? widest.windows
+			       : ruleset->rules[i].max_charges;
+	}
+	return sum;
+}
+
 /* Reads all that `set` was told; false: it was refused. */
 static bool read_set(struct control_call *call, const struct ctl_request *request,
 	struct arena *arena, struct override *ret)
@@ -114,6 +154,12 @@ static bool read_set(struct control_call *call, const struct ctl_request *reques
 		control_refuse(call, EX_DATAERR, "",
 			"that is no %s, which is what '%.*s' counts by", counting.per,
 			SLICE_ARG(rule->name));
+		return false;
+	}
+	if (windows_with(call->operate, ret) > STORE_MAX_CHARGES) {
+		control_refuse(call, EX_DATAERR, "set fewer windows, or unset other live limits",
+			"with it one request could count in more than %d windows",
+			STORE_MAX_CHARGES);
 		return false;
 	}
 	ret->since_wall_ms = now_ms;

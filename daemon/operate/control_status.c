@@ -119,6 +119,7 @@ static void add_decisions(struct json *json, const struct operate *operate)
 	json_u64(json, "unknown", counts.errors);
 	json_u64(json, "store_failures", counts.store_failures);
 	json_u64(json, "unmapped_logins", counts.unmapped_logins);
+	json_u64(json, "live_windows_left_out", counts.windows_left_out);
 	json_u64(json, "bugs", counts.step_overruns);
 	json_u64(json, "log_lines_dropped", log_dropped(operate->log));
 	json_end_object(json);

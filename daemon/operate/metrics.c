@@ -223,6 +223,8 @@ static void write_pipeline(const struct operate *operate, struct buf *out)
 		"Requests that wait for an answer now.");
 	one(out, "unmapped_logins_total", COUNTER, counts.unmapped_logins,
 		"Requests of logins that belong to no account, which sender_login passes.");
+	one(out, "live_windows_left_out_total", COUNTER, counts.windows_left_out,
+		"Windows of live limits not counted, for want of room in one request.");
 	one(out, "store_failed_requests_total", COUNTER, counts.store_failures,
 		"Requests that the store did not answer.");
 	one(out, "bugs_total", COUNTER, counts.step_overruns,

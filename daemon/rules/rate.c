@@ -253,17 +253,23 @@ static void charge(const struct rule *rule, const struct request *request,
 {
 	const struct options *options = rule->config->options;
 	struct limits_subject subject = subject_of(options, request);
+	unsigned room = STORE_MAX_CHARGES - rule->charges_after;
 	struct applied applied;
 	struct slice key;
 
 	if (subject.text.len == 0)
 		return;
 	key = fit(request->arena, subject.text);
-	/* The configuration's limits have room (see `max_charges`); live ones may have more windows, and are cut. */
+	/* The configuration's limits have room (see `max_charges`). Live ones may have more windows:
+	 * they take none of the room of rules below. */
 	applied = find_limits(rule, request, charges, &subject, key);
-	for (size_t i = 0; i < applied.count && charges->count < STORE_MAX_CHARGES; i++) {
+	for (size_t i = 0; i < applied.count; i++) {
 		const struct rate *rate = &applied.rates[i];
 
+		if (charges->count >= room) {
+			charges->left_out++;
+			continue;
+		}
 		charges->items[charges->count++] = (struct store_charge){
 			.key = { rule->name, key, (enum counter_what)options->count,
 				 rate->window_ms },

@@ -172,3 +172,30 @@ Test(control, a_ban_tells_whom_it_hits, .init = start, .fini = parts_stop)
 		"\"hits\":[{\"network\":\"198.51.100.1/32\",\"connections\":1,\"passed_ms\":");
 	lacks(ask("ban.show", "network=198.51.100.0/24\n"), "hits");
 }
+
+static void start_full(void)
+{
+	char rules[4096];
+	struct buf buf;
+
+	buf_init_fixed(&buf, rules, sizeof(rules) - 1);
+	buf_add_format(&buf, RULES);
+	for (unsigned i = 0; i < 62; i++) {
+		if (i % 8 == 0)
+			buf_add_format(&buf, "%s  - {name: more%u, check: rate, limit: [",
+				i ? "]}\n" : "", i);
+		buf_add_format(&buf, "%s1/%uh", i % 8 ? ", " : "", i + 1);
+	}
+	buf_add_format(&buf, "]}\n");
+	rules[buf.len] = '\0';
+	parts_start(rules, TOP);
+}
+
+Test(control, a_live_limit_needs_room_in_a_request, .init = start_full, .fini = parts_stop)
+{
+	has(ask("limit.set", "rule=hourly\nsubject=bob\nlimit=9/1h,99/1d\n"), "\"ok\":true");
+	has(ask("limit.set", "rule=hourly\nsubject=bob\nlimit=9/1h,99/1d,999/7d\n"),
+		"more than 64 windows");
+	has(ask("limit.set", "rule=hourly\nsubject=bob\nlimit=unlimited\n"), "\"ok\":true");
+	has(ask("limit.set", "rule=more0\nsubject=bob\nlimit=9/1h,99/1d,999/7d\n"), "\"ok\":true");
+}

@@ -65,6 +65,40 @@ Test(rate_live, a_domain_means_each_of_its_subjects)
 	stop();
 }
 
+/* The rule, and below it some more, with so many windows in all. */
+static const char *rules_with(unsigned windows)
+{
+	static char text[4096];
+	struct buf buf;
+
+	buf_init_fixed(&buf, text, sizeof(text) - 1);
+	buf_add_format(&buf, SITE "rules:\n- { name: hourly, check: rate, limit: 200/1h, warn_at: off }");
+	for (unsigned i = 0; i < windows; i++) {
+		if (i % 8 == 0)
+			buf_add_format(&buf, "%s\n- { name: more%u, check: rate, limit: [", i ? "] }" : "", i);
+		buf_add_format(&buf, "%s1/%uh", i % 8 ? ", " : "", i + 1);
+	}
+	buf_add_format(&buf, "] }\n");
+	text[buf.len] = '\0';
+	return text;
+}
+
+/* What the rules below may need is theirs. */
+Test(rate_live, takes_no_room_of_other_rules)
+{
+	start(rules_with(63));
+	put("bob@acme.example", 2, 7);
+	cr_expect_str_eq(charges(BOB), "bob@acme.example 7/1h cost 1 warn 0");
+	cr_expect_eq(fixture.charges.left_out, 1);
+	stop();
+	start(rules_with(62));
+	put("bob@acme.example", 2, 7);
+	cr_expect_str_eq(charges(BOB), "bob@acme.example 7/1h cost 1 warn 0, "
+				       "bob@acme.example 70/1d cost 1 warn 0");
+	cr_expect_eq(fixture.charges.left_out, 0);
+	stop();
+}
+
 static const char *subject(const char *text)
 {
 	static char memory[512];
