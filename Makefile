@@ -272,8 +272,9 @@ fuzz-replay-run: $(FUZZ_WANTED:%=$(BUILD)/tests/replay_%)
 # ---- everything that compiles, for the warnings ---------------------------------------------------
 
 SRC_bench := $(wildcard tests/bench/*.c)
+SRC_bench_load := $(wildcard tests/bench/load/*.c)
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(SRC_bench))
-EVERY_SOURCE := $(foreach l,$(LAYERS) fake reeved reevectl contract scenario bench,$(SRC_$(l))) \
+EVERY_SOURCE := $(foreach l,$(LAYERS) fake reeved reevectl contract scenario bench bench_load,$(SRC_$(l))) \
 	$(foreach l,$(LAYERS),$(SRC_unit_$(l))) $(wildcard tests/fuzz/*.c)
 
 .PHONY: everything
@@ -291,6 +292,9 @@ bench-programs: $(BENCH_PROGRAMS)
 
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
 	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $< $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
+
+$(BUILD)/bench/load: $(BUILD)/tests/bench/load.o $(call objects,$(SRC_bench_load))
+	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $^ $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
 
 # The one that measures a part of the daemon itself.
 $(BUILD)/bench/maillog: $(BUILD)/tests/bench/maillog.o $(call libs,$(ALL_LIBS))

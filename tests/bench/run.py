@@ -5,8 +5,10 @@
 The two servers run side by side and are loaded in turn, in short slices; a ratio is the median
 over adjacent pairs of slices, so that what else the machine does falls on both. reeved runs its
 default rules (with a limit nobody reaches) on the embedded store, and asks a name server of our
-own. The responder parses the requests too unless --bare is given. Instructions a request are those of callgrind: the difference of a run with 2N requests and
-one with N, so that start and end cancel out.
+own. The responder parses the requests too unless --bare is given. Both get the same two mixes, which
+`load --help` describes: mail, what a Postfix asks, and rcpt, the harshest. Instructions a request are
+those of callgrind: the difference of a run with 2N requests and one with N, so that start and end
+cancel out.
 """
 import argparse
 import glob
@@ -177,15 +179,15 @@ class Bench:
         self.dns.terminate()
 
 
-def pairs(bench, kind, connections, rate=0):
+def pairs(bench, mix, kind, connections, rate=0):
     """Slices in turn; the median of each side and of the ratios of neighbours."""
     args = bench.args
     base, ours = bench.responder(kind), bench.reeved(kind)
-    options = {"seconds": args.slice}
+    options = {"seconds": args.slice, "mix": mix}
     if rate:
         options["rate"] = rate
     for server in (base, ours):
-        bench.load(server, connections, seconds=args.warm)
+        bench.load(server, connections, seconds=args.warm, mix=mix)
     rows = []
     for _ in range(args.pairs):
         rows.append((bench.load(base, connections, **options), bench.load(ours, connections, **options)))
@@ -197,7 +199,7 @@ def pairs(bench, kind, connections, rate=0):
 
     def ratio(key):
         return statistics.median(row[1][key] / max(row[0][key], 0.1) for row in rows)
-    return {"kind": kind, "connections": connections, "open_loop_rate": rate,
+    return {"mix": mix, "kind": kind, "connections": connections, "open_loop_rate": rate,
             "responder": {k: med(0, k) for k in ("rate", "p50_us", "p99_us")},
             "reeved": {k: med(1, k) for k in ("rate", "p50_us", "p90_us", "p99_us", "max_us")},
             "rate_ratio": ratio("rate"), "p50_ratio": ratio("p50_us"), "p99_ratio": ratio("p99_us"),
@@ -206,7 +208,7 @@ def pairs(bench, kind, connections, rate=0):
 
 def print_row(row):
     loop = f"{row['open_loop_rate']}/s" if row["open_loop_rate"] else "closed"
-    print(f"{row['kind']:5}{row['connections']:6} {loop:>8}{row['responder']['rate']:11.0f}"
+    print(f"{row['mix']:5}{row['kind']:5}{row['connections']:6} {loop:>8}{row['responder']['rate']:11.0f}"
           f"{row['reeved']['rate']:10.0f}{row['rate_ratio']:8.2f}{row['reeved']['p50_us']:10.0f}"
           f"{row['reeved']['p99_us']:9.0f}{row['p99_ratio']:9.2f}{row['rss_kib'] / 1024:9.1f}", flush=True)
 
@@ -223,16 +225,16 @@ def callgrind_totals(prefix):
     return totals["01"], sum(totals.values())
 
 
-def instructions(bench, name, connections, count):
+def instructions(bench, mix, name, connections, count):
     """Per request. Work that is done once a second (commits) weighs more here than in a real run,
     because valgrind makes a request slow and a second no longer."""
     totals = []
     logins = min(bench.args.logins, 1000)
     for requests in (count, 2 * count):
-        out = f"{bench.dir}/callgrind.{name}.{requests}"
+        out = f"{bench.dir}/callgrind.{mix}.{name}.{requests}"
         wrap = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}", "-q"]
         server = getattr(bench, name)("unix", wrap)
-        bench.load(server, connections, requests=requests, logins=logins)
+        bench.load(server, connections, requests=requests, logins=logins, mix=mix)
         bench.stop()
         totals.append(callgrind_totals(out))
     return [(second - first) / count for first, second in zip(*totals)]
@@ -249,7 +251,7 @@ def memory_of(bench, logins):
     """What a table of that many logins costs: each sends one message; the rest is what reeved has without them."""
     server = bench.reeved("unix")
     before = server.rss_kib()
-    bench.load(server, 64, requests=logins, logins=logins, **{"in-turn": True})
+    bench.load(server, 64, requests=logins, logins=logins, mix="rcpt", **{"in-turn": True})
     wait_for_quiet(glob.glob(f"{bench.dir}/reeved-*/state/data.mdb"))
     kinds = {kind: server.rss_kib(kind) / 1024 for kind in ("VmRSS", "RssAnon", "RssFile", "VmHWM")}
     size = sum(os.stat(f).st_blocks for f in glob.glob(f"{bench.dir}/reeved-*/state/*")) / 2048
@@ -264,6 +266,7 @@ def parse_args():
     p.add_argument("--reeved", default=f"{BUILD}/reeved")
     p.add_argument("--connections", default="1,8,64,256")
     p.add_argument("--kinds", default="unix,inet")
+    p.add_argument("--mixes", default="mail,rcpt", help="of requests; see load --help")
     p.add_argument("--pairs", type=int, default=5)
     p.add_argument("--slice", type=float, default=1.0, help="seconds of one slice")
     p.add_argument("--warm", type=float, default=2.0, help="seconds of load before the first slice")
@@ -295,19 +298,20 @@ def main():
             results = memory_of(bench, args.memory_of)
             return
         print("requests/s and latency in us, medians; ratios are reeved / responder, medians of neighbours\n"
-              "       conn     loop  responder    reeved   ratio       p50      p99   p99 x     MiB")
-        cases = [(k, int(c), 0) for k in args.kinds.split(",") for c in args.connections.split(",")]
+              "mix         conn     loop  responder    reeved   ratio       p50      p99   p99 x     MiB")
+        mixes = args.mixes.split(",")
+        cases = [(m, k, int(c), 0) for m in mixes for k in args.kinds.split(",") for c in args.connections.split(",")]
         if args.rate:
-            cases.append(("unix", 64, args.rate))
-        for kind, connections, rate in cases:
-            row = pairs(bench, kind, connections, rate)
+            cases += [(m, "unix", 64, args.rate) for m in mixes]
+        for mix, kind, connections, rate in cases:
+            row = pairs(bench, mix, kind, connections, rate)
             results["pairs"].append(row)
             print_row(row)
         if args.count and shutil.which("valgrind"):
-            for name in ("responder", "reeved"):
-                loop, total = instructions(bench, name, 64, args.count)
-                results["instructions"][name] = {"loop": loop, "all": total}
-                print(f"user instructions a request, 64 connections, {name}: "
+            for mix, name in [(m, n) for m in mixes for n in ("responder", "reeved")]:
+                loop, total = instructions(bench, mix, name, 64, args.count)
+                results["instructions"].setdefault(mix, {})[name] = {"loop": loop, "all": total}
+                print(f"user instructions a request, 64 connections, {mix}, {name}: "
                       f"{loop:.0f} in the loop, {total:.0f} with all threads", flush=True)
     finally:
         bench.close()

@@ -25,6 +25,7 @@ def parse_args():
     p.add_argument("--requests", type=int, default=10_000_000)
     p.add_argument("--connections", type=int, default=64)
     p.add_argument("--logins", type=int, default=100_000)
+    p.add_argument("--mix", default="mail", choices=("mail", "rcpt"), help="of requests; see bench/load --help")
     p.add_argument("--every", type=float, default=2.0, help="seconds between samples")
     p.add_argument("--first", type=float, default=0.3, help="share of the run in which tables may fill")
     p.add_argument("--slope", type=float, default=8.0, help="MiB of growth after that, at most")
@@ -94,7 +95,7 @@ def soak(args, bench):
     before = settle(server, 0, 1)
     sampler = Sampler(server, args.every)
     sampler.start()
-    result = bench.load(server, args.connections, requests=args.requests)
+    result = bench.load(server, args.connections, requests=args.requests, mix=args.mix)
     sampler.stop()
     idle = settle(server, before)
     print(f"{result['requests']} requests, {result['rate']:.0f}/s, p99 {result['p99_us'] / 1000:.1f} ms, "
