@@ -65,12 +65,9 @@ static struct limits_subject subject_of(const struct request *request)
 
 static struct slice number_text(const struct request *request, uint64_t number)
 {
-	char *memory = arena_alloc(request->arena, 20);
-	struct buf buf;
+	char *memory = arena_alloc(request->arena, BUF_U64_DIGITS);
 
-	buf_init_fixed(&buf, memory, 20);
-	buf_add_u64(&buf, number);
-	return buf_slice(&buf);
+	return slice_make(memory, (size_t)(buf_put_u64(memory, number) - memory));
 }
 
 static enum rule_result step(const struct rule *rule, const struct rule_ask *ask)
