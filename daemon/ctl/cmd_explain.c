@@ -11,6 +11,7 @@
 #include "common/suggest.h"
 #include "config/errors.h"
 #include "daemon/ctl/client.h"
+#include "daemon/ctl/log_request.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/table.h"
 
@@ -54,7 +55,22 @@ static int add_argument(struct buf *request, const char *text)
 	return EX_OK;
 }
 
-/* A recorded request: lines up to an empty one. */
+/* The request that a decision in the log was about. */
+static int add_log_line(struct buf *request, struct slice pairs, const char *file)
+{
+	char memory[POLICY_REQUEST_BYTES];
+	struct slice name;
+	struct buf value;
+
+	buf_init_fixed(&value, memory, sizeof(memory));
+	while (log_request_next(&pairs, &name, &value))
+		if (!add_attribute(request, name, buf_slice(&value)))
+			return ctl_fail(EX_DATAERR, "%s: the value of '%.*s' cannot be sent", file,
+				SLICE_ARG(name));
+	return EX_OK;
+}
+
+/* A recorded request: lines up to an empty one. Or the first decision of a log. */
 static int add_lines(struct buf *request, struct slice text, const char *file)
 {
 	struct slice line, name, value;
@@ -69,6 +85,10 @@ static int add_lines(struct buf *request, struct slice text, const char *file)
 			break;
 		if (line.len == 0)
 			continue;
+		if (log_request_begin(line, &value))
+			return add_log_line(request, value, file);
+		if (!any && log_request_is_log(line))
+			return ctl_fail(EX_DATAERR, "%s: a line of the log, but no decision", file);
 		any = true;
 		if (!slice_split(line, '=', &name, &value) || !add_attribute(request, name, value))
 			return ctl_fail(EX_DATAERR,
@@ -344,9 +364,11 @@ const struct ctl_command ctl_explain = {
 		"input) and from the command line, which outweighs the file, and runs it through the rules\n"
 		"of the daemon, on its counters and bans as they are now. Nothing is counted and nothing\n"
 		"remembered. Each rule tells what it found and what it would answer, also those that the\n"
-		"answer does not depend on. protocol_state is RCPT unless it is given.\n"
+		"answer does not depend on. protocol_state is RCPT unless it is given. FILE may also hold\n"
+		"a decision of Reeve's log: what would the same get now, in a new message?\n"
 		"\n"
 		"  reevectl explain sasl_username=bob@example.com sender=bob@example.com\n"
-		"      recipient=you@example.net client_address=192.0.2.7 server_port=587\n",
+		"      recipient=you@example.net client_address=192.0.2.7 server_port=587\n"
+		"  journalctl -u reeved -o cat | grep bob@example.com | tail -n 1 | reevectl explain -\n",
 	.run = run,
 };

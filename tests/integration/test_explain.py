@@ -6,7 +6,7 @@ import collections
 import os
 
 from control import Control
-from harness import HERE, DaemonBench, main, submission, unittest
+from harness import HERE, DaemonBench, main, submission, unittest, wait_for
 from test_corpus import load
 
 # Low limits, and every check: the recorded requests meet refusals of many kinds.
@@ -116,6 +116,23 @@ class Explain(DaemonBench):
         self.assertEqual(control.ctl("explain", "-", stdin=b"GET / HTTP/1.0\n").returncode, 65)
         self.assertEqual(control.ctl("explain", "/nonexistent").returncode, 66)
         self.assertEqual(control.ctl("explain").returncode, 64)
+
+    def test_a_line_of_the_log(self):
+        """What was logged is asked again, as a new message."""
+        self.dns.default = "ANY"
+        reeved = self.reeve(CONFIG)
+        control = Control(reeved)
+        answers = [reeved.ask(submission("bob@example.com", recipient=recipient, sender=sender, instance=self.instance()))
+                   for sender, recipient in (("eve@elsewhere.example", "you@far.example"), ("bob@example.com", "you@far.example"))]
+        logged = lambda: [line["line"] for line in reeved.log("event=decision .*login=bob@example.com")]
+        lines = wait_for("two decisions", lambda: len(logged()) == 2 and logged())
+        for line, answer, prefix in zip(lines, answers, ("", "Nov 24 12:00:00 mx reeved[7]: ")):
+            done = control.ctl("explain", "-", stdin=(prefix + line + "\n").encode())
+            self.assertEqual(done.returncode, 0, done.err)
+            self.assertEqual(done.out.splitlines()[1].strip(), answer)
+        done = control.ctl("explain", "-", "sender=bob@example.com", stdin=lines[0].encode())
+        self.assertEqual(done.out.splitlines()[1].strip(), "DUNNO")
+        self.assertEqual(control.ctl("explain", "-", stdin=b"time=x event=ready listeners=1\n").returncode, 65)
 
     def test_a_silent_dns_does_not_hold_it(self):
         self.dns.default = "SILENT"
