@@ -369,6 +369,6 @@ const struct ctl_command ctl_explain = {
 		"\n"
 		"  reevectl explain sasl_username=bob@example.com sender=bob@example.com\n"
 		"      recipient=you@example.net client_address=192.0.2.7 server_port=587\n"
-		"  journalctl -u reeved -o cat | grep bob@example.com | tail -n 1 | reevectl explain -\n",
+		"  journalctl -u reeved -o cat | grep decision.*bob@ | tail -n 1 | reevectl explain -\n",
 	.run = run,
 };
