@@ -399,7 +399,7 @@ void plan_hiding(struct plan *plan)
 		const struct service *service = &plan->services.items[i];
 
 		warn_forgotten(plan, service);
-		if (!is_wanted(plan, service) || (!by_option && hides_already(plan, service)))
+		if (!is_wanted(plan, service) || hides_already(plan, service))
 			continue;
 		if (by_option) {
 			hide_by_option(plan, service);
