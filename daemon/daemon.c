@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Start: store, DNS, bans, pipeline, listeners, in this order, so that the first
+ * Start: DNS, store, bans, pipeline, listeners, in this order, so that the first
  * request finds everything. Stop: the reverse, after the running requests have had their
  * answers. What a loop turn does stands in on_turn(), on_expire() and on_tick().
  */
@@ -21,6 +21,7 @@
 #include "daemon/operate/control.h"
 #include "daemon/operate/hooks.h"
 #include "daemon/operate/systemd.h"
+#include "daemon/storage.h"
 
 #define MAX_SMTP_CONNECTIONS 200000
 #define MAX_TRANSACTIONS 200000
@@ -44,7 +45,7 @@ struct daemon {
 	struct hooks *hooks;
 	struct ruleset *ruleset;
 	struct config *listen_config;  /* what the listeners were opened with */
-	struct store *store;
+	struct storage *storage;
 	struct dns *dns;
 	struct dns_ares *ares;
 	struct bans_sink bans_sink;
@@ -60,8 +61,9 @@ struct daemon {
 	struct control *control;
 	bool draining, stopping;
 	uint64_t drain_until_mono_ms;
-	bool dns_dead, disk_failing;   /* told so */
-	uint64_t dns_dead_since_ms, disk_failing_since_ms;
+	int code;                      /* to exit with */
+	bool dns_dead;                 /* told so */
+	uint64_t dns_dead_since_ms;
 };
 
 static struct log_sink *sink(struct daemon *daemon)
@@ -90,25 +92,17 @@ static void on_ban_event(struct bans_sink *bans_sink, const struct bans_event *e
 
 	ban_report_log(sink(daemon), event);
 	hooks_ban(daemon->hooks, event, now);
-	if (event->kind == BANS_BANNED || event->kind == BANS_EXTENDED)
-		daemon->store->ops->ban_put(daemon->store, event->ban, now);
-	else if (event->kind == BANS_REMOVED)
-		daemon->store->ops->ban_remove(daemon->store, &event->ban->network, now);
-}
-
-static void restore_ban(void *arg, const struct ban *ban)
-{
-	struct daemon *daemon = arg;
-
-	(void)bans_restore(daemon->bans, ban, loop_now(daemon->loop));
+	storage_note_ban(daemon->storage, event, now);
 }
 
 /* --- the loop's hooks --- */
 
 static void run_ready(struct daemon *daemon, struct clock_now now)
 {
+	storage_run(daemon->storage, now);
 	control_run(daemon->control);
 	pipeline_run(daemon->pipeline, now);
+	store_flush(storage_store(daemon->storage));
 }
 
 static void on_turn(void *arg, struct clock_now now)
@@ -144,6 +138,7 @@ static uint64_t on_expire(void *arg, struct clock_now now)
 	next = earlier(dns_expire(daemon->dns), server_expire(daemon->server, now));
 	next = earlier(next, pipeline_expire(daemon->pipeline, now));
 	next = earlier(next, control_expire(daemon->control, now));
+	next = earlier(next, store_next(storage_store(daemon->storage)));
 	return daemon->draining ? earlier(next, daemon->drain_until_mono_ms) : next;
 }
 
@@ -165,24 +160,6 @@ static void watch_dns(struct daemon *daemon, struct clock_now now)
 	}
 }
 
-static void watch_disk(struct daemon *daemon, struct clock_now now)
-{
-	struct embedded_health health;
-
-	store_embedded_health(daemon->store, &health);
-	if (health.disk_failing == daemon->disk_failing)
-		return;
-	daemon->disk_failing = health.disk_failing;
-	if (health.disk_failing) {
-		daemon->disk_failing_since_ms = now.mono_ms;
-		log_event(sink(daemon), LOG_LEVEL_ERROR, "store_write_failed", "why",
-			  slice_of(health.last_error));
-	} else {
-		log_number(daemon, LOG_LEVEL_NOTICE, "store_write_works", "failing_ms",
-			   now.mono_ms - daemon->disk_failing_since_ms);
-	}
-}
-
 static void on_tick(void *arg, struct clock_now now)
 {
 	struct daemon *daemon = arg;
@@ -190,10 +167,9 @@ static void on_tick(void *arg, struct clock_now now)
 	log_set_now(daemon->log, now);
 	if (daemon->stopping)
 		return;
-	daemon->store->ops->tick(daemon->store, now);
+	storage_tick(daemon->storage, now);
 	bans_tick(daemon->bans, now);
 	watch_dns(daemon, now);
-	watch_disk(daemon, now);
 }
 
 /* --- reload --- */
@@ -222,6 +198,7 @@ static void adopt_ruleset(struct daemon *daemon, struct ruleset *ruleset, struct
 
 	pipeline_set_ruleset(daemon->pipeline, ruleset);
 	bans_configure(daemon->bans, config, loop_now(daemon->loop));
+	storage_configure(daemon->storage, ruleset);
 	log_watch_configure(daemon->log_watch, config);
 	server_configure(daemon->server, config);
 	log_configure(daemon->log, (enum log_target)config->log.to,
@@ -290,16 +267,8 @@ static uint64_t asked_to_reload(void *host)
 	return daemon->reload.number + daemon->reload.again;
 }
 
-static void on_signal(void *arg, int signum, struct clock_now now)
+static void drain(struct daemon *daemon, struct clock_now now)
 {
-	struct daemon *daemon = arg;
-
-	log_set_now(daemon->log, now);
-	if (signum == SIGHUP) {
-		if (!daemon->draining)
-			start_reload(daemon);
-		return;
-	}
 	if (daemon->draining)
 		return;
 	log_number(daemon, LOG_LEVEL_NOTICE, "stopping", "under_way",
@@ -309,6 +278,17 @@ static void on_signal(void *arg, int signum, struct clock_now now)
 	daemon->drain_until_mono_ms =
 		now.mono_ms + daemon->ruleset->config->deadline_ms + DRAIN_SPARE_MS;
 	server_drain(daemon->server);
+}
+
+static void on_signal(void *arg, int signum, struct clock_now now)
+{
+	struct daemon *daemon = arg;
+
+	log_set_now(daemon->log, now);
+	if (signum != SIGHUP)
+		drain(daemon, now);
+	else if (!daemon->draining)
+		start_reload(daemon);
 }
 
 /* --- start and stop --- */
@@ -332,25 +312,6 @@ static void secure_descriptors(struct daemon *daemon)
 	wanted = limit.rlim_cur > SPARE_DESCRIPTORS + 16 ? limit.rlim_cur - SPARE_DESCRIPTORS : 16;
 	server_limit(daemon->server, wanted);
 	log_number(daemon, LOG_LEVEL_WARNING, "max_connections_lowered", "max_connections", wanted);
-}
-
-static bool open_store(struct daemon *daemon)
-{
-	const struct config *config = daemon->ruleset->config;
-	struct embedded_options options = {
-		.folder = config->store.path,
-		.max_counters = config->store.max_keys,
-		.max_transactions = MAX_TRANSACTIONS,
-		.settle = (enum embedded_settle)config->settle,
-		.hash_key = hash_key_random(),
-	};
-	char why[256];
-
-	daemon->store = store_embedded_open(&options, daemon->store_worker,
-					    loop_now(daemon->loop), why);
-	if (!daemon->store)
-		log_event(sink(daemon), LOG_LEVEL_ERROR, "store_failed", "why", slice_of(why));
-	return daemon->store != NULL;
 }
 
 static bool open_dns(struct daemon *daemon)
@@ -379,20 +340,46 @@ static bool open_dns(struct daemon *daemon)
 	return true;
 }
 
+static void on_name_taken(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	daemon->code = EX_CONFIG;
+	drain(daemon, loop_now(daemon->loop));
+}
+
+static bool open_storage(struct daemon *daemon)
+{
+	const struct storage_options options = {
+		.config = daemon->listen_config,
+		.loop = daemon->loop,
+		.worker = daemon->store_worker,
+		.dns = daemon->dns,
+		.max_transactions = MAX_TRANSACTIONS,
+		.log = sink(daemon),
+		.name_taken = on_name_taken,
+		.arg = daemon,
+	};
+
+	daemon->storage = storage_open(&options);
+	return daemon->storage != NULL;
+}
+
 static void open_engine(struct daemon *daemon)
 {
-	struct hash_key key = store_embedded_hash_key(daemon->store);
+	struct hash_key key = storage_hash_key(daemon->storage);
 	struct pipeline_services services;
 
 	daemon->bans_sink.event = on_ban_event;
 	daemon->bans = bans_new(hash_key_random(), &daemon->bans_sink);
 	bans_configure(daemon->bans, daemon->ruleset->config, loop_now(daemon->loop));
-	daemon->store->ops->bans_each(daemon->store, restore_ban, daemon);
+	storage_attach(daemon->storage, daemon->bans);
+	storage_configure(daemon->storage, daemon->ruleset);
 	daemon->log_watch = log_watch_new(daemon->loop, daemon->bans, sink(daemon));
 	daemon->connections = connections_new(MAX_SMTP_CONNECTIONS);
 	daemon->transactions = transactions_new(MAX_TRANSACTIONS);
 	services = (struct pipeline_services){
-		.store = daemon->store,
+		.store = storage_store(daemon->storage),
 		.dns = daemon->dns,
 		.bans = daemon->bans,
 		.connections = daemon->connections,
@@ -410,7 +397,7 @@ static void open_control(struct daemon *daemon)
 	daemon->operate = (struct operate){
 		.loop = daemon->loop,
 		.log = daemon->log,
-		.store = daemon->store,
+		.store = storage_store(daemon->storage),
 		.dns = daemon->dns,
 		.bans = daemon->bans,
 		.pipeline = daemon->pipeline,
@@ -463,6 +450,13 @@ static void init(struct daemon *daemon, const char *file, struct ruleset *rulese
 	log_set_now(daemon->log, loop_now(daemon->loop));
 }
 
+static struct slice store_name(const struct config_store *config)
+{
+	if (config->kind == CONFIG_STORE_REDIS)
+		return config->url;
+	return config->path.len ? config->path : SLICE("memory");
+}
+
 static void log_ready(struct daemon *daemon)
 {
 	char memory[512];
@@ -474,9 +468,7 @@ static void log_ready(struct daemon *daemon)
 	logline_u64(&line, "rules", daemon->ruleset->count);
 	logline_text(&line, "mode",
 		     daemon->ruleset->config->mode == CONFIG_MONITOR ? "monitor" : "enforce");
-	logline_slice(&line, "store",
-		      daemon->listen_config->store.path.len ? daemon->listen_config->store.path
-							    : SLICE("memory"));
+	logline_slice(&line, "store", store_name(&daemon->listen_config->store));
 	logline_u64(&line, "bans", bans_count(daemon->bans));
 	sink(daemon)->write(sink(daemon), LOG_LEVEL_NOTICE, buf_slice(&line));
 	log_flush(daemon->log);
@@ -518,8 +510,7 @@ static void stop(struct daemon *daemon)
 	hooks_close(daemon->hooks);
 	/* A reload under way ends on its own and is dropped; the store writes out what is left. */
 	daemon->reload_worker->wait(daemon->reload_worker);
-	if (daemon->store)
-		daemon->store->ops->close(daemon->store);
+	storage_close(&daemon->storage);
 	if (daemon->ares)
 		dns_ares_close(&daemon->ares);
 	dns_free(&daemon->dns);
@@ -542,20 +533,19 @@ int daemon_run(const char *file, struct ruleset *ruleset, struct config_errors *
 {
 	struct daemon daemon = { 0 };
 	struct load load = { .errors = errors, .good = true };
-	int code = EX_OK;
 
 	signal(SIGPIPE, SIG_IGN);
 	init(&daemon, file, ruleset);
 	load.wall_ms = loop_now(daemon.loop).wall_ms;
 	loads_note(&daemon.loads, &load);
-	if (!open_store(&daemon) || !open_dns(&daemon))
-		code = EX_UNAVAILABLE;
-	if (code == EX_OK) {
+	if (!open_dns(&daemon) || !open_storage(&daemon))
+		daemon.code = EX_UNAVAILABLE;
+	if (daemon.code == EX_OK) {
 		open_engine(&daemon);
-		code = open_server(&daemon);
+		daemon.code = open_server(&daemon);
 	}
-	if (code == EX_OK)
+	if (daemon.code == EX_OK)
 		run(&daemon);
 	stop(&daemon);
-	return code;
+	return daemon.code;
 }

@@ -377,6 +377,11 @@ bool bans_restore(struct bans *bans, const struct ban *ban, struct clock_now now
 	return ban_list_put(bans->list, &copy) != NULL;
 }
 
+void bans_forget(struct bans *bans, const struct cidr *network)
+{
+	(void)ban_list_remove(bans->list, network, NULL);
+}
+
 /* ---- asking */
 
 const struct ban *bans_find(const struct bans *bans, const struct ip *ip, struct clock_now now)

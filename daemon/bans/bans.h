@@ -122,8 +122,10 @@ enum bans_add bans_add(struct bans *bans, const struct cidr *network, uint64_t u
 	__attribute__((warn_unused_result));
 /* false: it was not listed. */
 bool bans_remove(struct bans *bans, const struct cidr *network, struct clock_now now);
-/* From the store at start: no events, no brake; absurd ones are dropped (false). */
+/* From the store, at start or when another node made or changed it: no events, no brake; absurd ones are dropped (false). */
 bool bans_restore(struct bans *bans, const struct ban *ban, struct clock_now now);
+/* The store has it no longer, since another node took it off: no event. It may not be known. */
+void bans_forget(struct bans *bans, const struct cidr *network);
 void bans_each(const struct bans *bans, void (*each)(void *arg, const struct ban *), void *arg);
 size_t bans_count(const struct bans *bans);
 bool bans_in_storm(const struct bans *bans);

@@ -188,6 +188,8 @@ static inline void table_unmark(struct counter_table *table, uint32_t slot)
  * on; SERIES_NONE: no more. */
 uint16_t table_next_series(
 	const struct counter_table *table, uint16_t from, struct counter_key *ret_key);
+/* The key's series (its subject counts for nothing) is known from now on, with counters or without. */
+void table_know_series(struct counter_table *table, const struct counter_key *key);
 
 /* Bytes of memory in use (of what was reserved). */
 uint64_t table_bytes(const struct counter_table *table);

@@ -23,3 +23,11 @@ bool table_key(const struct counter_table *table, uint32_t slot,
 	};
 	return true;
 }
+
+void table_know_series(struct counter_table *table, const struct counter_key *key)
+{
+	uint16_t number = series_get(&table->series, key, series_rule_id(key->rule));
+
+	if (number != SERIES_NONE)
+		table->series.items[number].counters++;
+}

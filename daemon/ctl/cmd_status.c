@@ -54,15 +54,33 @@ static void print_config(struct ctl *ctl, const struct json_value *config)
 	print_lines(ctl, "  error", json_get_array(failed, "errors"));
 }
 
+static void print_redis(struct ctl *ctl, const struct json_value *store)
+{
+	bool asked = json_get_bool(store, "asked");
+	struct slice trouble = json_get_text(store, "trouble");
+
+	fprintf(ctl->out, "%-12s %s %s; node %s, %llu in all; %llu decisions by this one alone\n",
+		"  redis", asked ? "decides:" : "AWAY:", show_member(ctl, store, "address"),
+		show_member(ctl, store, "node"), number(store, "nodes"), number(store, "local"));
+	if (trouble.len)
+		fprintf(ctl->out, "%-12s %s: %s\n", "  ERROR", show_text(ctl, trouble),
+			show_member(ctl, store, "why"));
+}
+
 static void print_store(struct ctl *ctl, const struct json_value *store)
 {
-	struct slice folder = json_get_text(store, "folder");
+	struct slice where = json_get_text(store, "folder");
+	struct slice url = json_get_text(store, "url");
 
+	if (url.len)
+		where = url;
 	fprintf(ctl->out, "%-12s %s%s%s, %llu of %llu counters, %llu transactions", "store",
-		show_member(ctl, store, "kind"), folder.len ? " " : "", show_text(ctl, folder),
+		show_member(ctl, store, "kind"), where.len ? " " : "", show_text(ctl, where),
 		number(store, "counters"), number(store, "max_counters"),
 		number(store, "transactions"));
 	fprintf(ctl->out, ", %llu MiB\n", (number(store, "bytes") + 1048575) / 1048576);
+	if (url.len)
+		print_redis(ctl, store);
 	if (json_get_bool(store, "failing"))
 		fprintf(ctl->out, "%-12s the disk fails: %s; answers go on from memory\n",
 			"  ERROR", show_member(ctl, store, "why"));

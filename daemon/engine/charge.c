@@ -186,6 +186,7 @@ static void submit_settle(struct ticket *ticket, struct clock_now now)
 		.end_of_message = request->state == POLICY_STATE_END_OF_MESSAGE,
 		.dry = ticket->explain != NULL,
 	};
+	ticket->peer->has_charged = true;
 	store_settle(ticket->pipeline->services.store, &ticket->settle, now);
 }
 
@@ -237,6 +238,7 @@ void charge_submit(struct ticket *ticket, struct store_reserve *op, unsigned fir
 		.charges = ticket->charges.items + first,
 		.count = end - first,
 	};
+	ticket->peer->has_charged = true;
 	store_reserve(ticket->pipeline->services.store, op, now);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "daemon/engine/load.h"
 
+#include "daemon/store/redis/link.h"
+
 static void warn_unused(const struct config *config, struct config_errors *errors)
 {
 	struct config_pos whole = { .file = "", .line = 0, .column = 0 };
@@ -26,9 +28,11 @@ struct ruleset *ruleset_load(const char *file, struct config_errors *errors)
 
 	if (!config)
 		return NULL;
-	if (config->store.kind != CONFIG_STORE_EMBEDDED)
+	if (config->store.kind == CONFIG_STORE_REDIS && config->store.redis.tls &&
+	    !redis_link_has_tls())
 		config_error(errors, config->store.url_pos,
-			     "'store.url': Redis is not yet supported; use embedded:/path");
+			     "'store.url': rediss:// needs hiredis 1.0 or later, which this reeved "
+			     "was not built with");
 	ruleset = ruleset_new(config, errors);
 	warn_unused(config, errors);
 	config_unref(&config);

@@ -94,9 +94,10 @@ static void leave_former_transaction(struct ticket *ticket, struct clock_now now
 
 	if (hash128_is_zero(id) || hash128_equal(id, peer->transaction))
 		return;
-	if (!hash128_is_zero(peer->transaction))
+	if (peer->has_charged)
 		store->ops->abandon(store, peer->transaction, now);
 	peer->transaction = id;
+	peer->has_charged = false;
 }
 
 struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request *in,

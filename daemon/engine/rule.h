@@ -107,10 +107,15 @@ struct rule_charges {
 	unsigned left_out;              /* windows of live limits that found no room */
 };
 
+#define RULE_COUNTING_WINDOWS 32
+
 /* What a counting rule counts, in words of the configuration. */
 struct rule_counting {
 	const char *per;                /* static */
 	enum counter_what what;
+	/* Each once, of all limits; those beyond the room are left out. */
+	uint64_t windows_ms[RULE_COUNTING_WINDOWS];
+	unsigned window_count;
 };
 
 struct rule_ops {

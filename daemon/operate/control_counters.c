@@ -142,7 +142,8 @@ static void answer(struct control_call *call)
 
 	json_array(json, "counters");
 	for (unsigned i = 0; i < state->count; i++)
-		add_counter(json, &state->items[i]);
+		if (state->items[i].used)
+			add_counter(json, &state->items[i]);
 	json_end_array(json);
 	if (state->seen)
 		json_u64(json, "seen", state->seen);

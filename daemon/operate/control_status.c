@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/operate/control_call.h"
+#include "daemon/store/redis.h"
 
 static const char *const mode_words[] = {
 	[CONFIG_ENFORCE] = "enforce", [CONFIG_MONITOR] = "monitor", [CONFIG_OFF] = "off"};
@@ -28,39 +29,110 @@ static void add_config(struct json *json, const struct operate *operate)
 	json_end_object(json);
 }
 
-static void add_store(struct json *json, const struct operate *operate)
+static void add_embedded(struct json *json, const struct operate *operate)
 {
 	const struct config_store *config = &pipeline_ruleset(operate->pipeline)->config->store;
 	struct embedded_health health;
 
-	json_object(json, "store");
-	json_text(json, "kind", operate->store->ops->name);
-	if (strcmp(operate->store->ops->name, "embedded") == 0) {
-		store_embedded_health(operate->store, &health);
-		json_slice(json, "folder", config->path);
-		json_u64(json, "counters", health.counters);
-		json_u64(json, "max_counters", config->max_keys);
-		json_u64(json, "evictions", health.evictions);
-		json_u64(json, "uncounted", health.uncounted);
-		json_u64(json, "transactions", health.transactions);
-		json_u64(json, "bytes", health.bytes);
-		json_u64(json, "commits", health.commits);
-		json_u64(json, "commit_failures", health.commit_failures);
-		json_bool(json, "failing", health.disk_failing);
-		if (health.disk_failing)
-			json_text(json, "why", health.last_error);
+	store_embedded_health(operate->store, &health);
+	json_slice(json, "folder", config->path);
+	json_u64(json, "counters", health.counters);
+	json_u64(json, "max_counters", config->max_keys);
+	json_u64(json, "evictions", health.evictions);
+	json_u64(json, "uncounted", health.uncounted);
+	json_u64(json, "transactions", health.transactions);
+	json_u64(json, "bytes", health.bytes);
+	json_u64(json, "commits", health.commits);
+	json_u64(json, "commit_failures", health.commit_failures);
+	json_bool(json, "failing", health.disk_failing);
+	if (health.disk_failing)
+		json_text(json, "why", health.last_error);
+}
+
+static void add_link(struct json *json, const struct redis_store_health *health)
+{
+	const struct redis_link_health *link = &health->link;
+
+	json_bool(json, "asked", health->asked);
+	json_bool(json, "connected", link->up);
+	json_bool(json, "channel", health->channel.up);
+	json_text(json, "address", link->address);
+	if (link->trouble != REDIS_TROUBLE_NONE) {
+		json_text(json, "trouble", redis_trouble_name(link->trouble));
+		json_text(json, "why", link->detail);
 	}
+	json_u64(json, "connections", link->connections);
+	json_u64(json, "calls", link->calls);
+	json_u64(json, "calls_out", link->out);
+}
+
+static void add_list(struct json *json, const char *name, const struct shared_health *list)
+{
+	json_object(json, name);
+	json_u64(json, "members", list->members);
+	json_u64(json, "unsent", list->unsent);
+	json_bool(json, "complete", list->complete);
+	json_u64(json, "refused", list->refused);
+	json_u64(json, "bad", list->bad);
 	json_end_object(json);
 }
 
-static bool store_is_failing(const struct operate *operate)
+static void add_redis(struct json *json, const struct operate *operate)
 {
-	struct embedded_health health;
+	struct redis_store_health health;
 
-	if (strcmp(operate->store->ops->name, "embedded") != 0)
-		return false;
-	store_embedded_health(operate->store, &health);
-	return health.disk_failing;
+	store_redis_health(operate->store, &health);
+	json_slice(json, "url", health.config->url);
+	json_slice(json, "node", health.config->node);
+	add_link(json, &health);
+	json_u64(json, "nodes", health.counters.nodes);
+	json_u64(json, "counters", health.counters.counters);
+	json_u64(json, "max_counters", health.config->max_keys);
+	json_u64(json, "evictions", health.counters.evictions);
+	json_u64(json, "uncounted", health.counters.uncounted);
+	json_u64(json, "transactions", health.counters.transactions);
+	json_u64(json, "bytes", health.counters.bytes);
+	json_u64(json, "local", health.counters.local);
+	json_u64(json, "overdue", health.counters.overdue);
+	json_bool(json, "in_doubt", health.counters.in_doubt > 0);
+	json_u64(json, "asserted", health.counters.asserted);
+	json_u64(json, "bad_keys", health.counters.bad_keys);
+	json_i64(json, "clock_offset_ms", health.counters.clock_offset_ms);
+	add_list(json, "ban_list", &health.lists.bans);
+	add_list(json, "limit_list", &health.lists.overrides);
+}
+
+static bool is_redis(const struct operate *operate)
+{
+	return strcmp(operate->store->ops->name, "redis") == 0;
+}
+
+static void add_store(struct json *json, const struct operate *operate)
+{
+	json_object(json, "store");
+	json_text(json, "kind", operate->store->ops->name);
+	if (is_redis(operate))
+		add_redis(json, operate);
+	else
+		add_embedded(json, operate);
+	json_end_object(json);
+}
+
+/* NULL: nothing is wrong with it. */
+static const char *store_fault(const struct operate *operate)
+{
+	struct embedded_health disk;
+	struct redis_store_health redis;
+
+	if (is_redis(operate)) {
+		store_redis_health(operate->store, &redis);
+		return redis.asked && redis.link.trouble == REDIS_TROUBLE_NONE
+			       ? NULL
+			       : "Redis is away; this node decides by itself, within its share of the limits";
+	}
+	store_embedded_health(operate->store, &disk);
+	return disk.disk_failing ? "the disk behind the store fails; answers go on from memory"
+				 : NULL;
 }
 
 static void add_bans(struct json *json, const struct operate *operate)
@@ -137,8 +209,8 @@ static void add_faults(struct json *json, const struct operate *operate)
 	if (operate->loads->last.wall_ms)
 		json_text(json, NULL,
 			"the last reload failed; the configuration before it is in force");
-	if (store_is_failing(operate))
-		json_text(json, NULL, "the disk behind the store fails; answers go on from memory");
+	if (store_fault(operate))
+		json_text(json, NULL, store_fault(operate));
 	if (dns.dead)
 		json_text(json, NULL, "no resolver answers; rules pass what they cannot look up");
 	if (server.full)

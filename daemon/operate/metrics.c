@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/alloc.h"
+#include "daemon/store/redis.h"
 
 #define MAX_RULES 1000 /* names ever seen; decisions of further ones count under "other" */
 
@@ -286,6 +287,56 @@ static void write_embedded(const struct operate *operate, struct buf *out)
 	one(out, "store_failing", GAUGE, health.disk_failing, "1 while the disk refuses.");
 }
 
+static void write_link(const struct redis_store_health *health, struct buf *out)
+{
+	const struct redis_link_health *link = &health->link;
+
+	one(out, "store_asked", GAUGE, health->asked,
+		"1 while Redis decides, 0 while this node does by itself.");
+	one(out, "store_failing", GAUGE, !health->asked || link->trouble != REDIS_TROUBLE_NONE,
+		"1 while Redis is away or of no use.");
+	one(out, "store_connections_total", COUNTER, link->connections, "Connections to Redis.");
+	one(out, "store_calls_total", COUNTER, link->calls, "Commands sent to Redis.");
+	one(out, "store_calls_overdue_total", COUNTER, link->overdue,
+		"Commands that Redis did not answer in time.");
+	one(out, "store_calls_out", GAUGE, link->out, "Commands without an answer yet.");
+	one(out, "store_channel", GAUGE, health->channel.up,
+		"1 while Redis tells of changes to bans and live limits; else they are asked for.");
+}
+
+static void write_redis(const struct operate *operate, struct buf *out)
+{
+	struct redis_store_health health;
+
+	store_redis_health(operate->store, &health);
+	write_link(&health, out);
+	one(out, "store_nodes", GAUGE, health.counters.nodes, "Nodes that share the limits.");
+	one(out, "store_local_total", COUNTER, health.counters.local,
+		"Decisions that this node made by itself.");
+	one(out, "store_in_doubt", GAUGE, health.counters.in_doubt > 0,
+		"1 while counters wait to be made whole in Redis.");
+	one(out, "store_asserted_total", COUNTER, health.counters.asserted,
+		"Counters made whole in Redis.");
+	one(out, "store_bad_keys_total", COUNTER, health.counters.bad_keys,
+		"Keys in Redis that hold what is not ours.");
+	one(out, "store_counters", GAUGE, health.counters.counters, "Counters in memory.");
+	one(out, "store_transactions", GAUGE, health.counters.transactions,
+		"Messages that are remembered.");
+	one(out, "store_bytes", GAUGE, health.counters.bytes,
+		"Memory of the counters and messages.");
+	one(out, "store_evictions_total", COUNTER, health.counters.evictions,
+		"Counters pushed out because the table was full.");
+	one(out, "store_uncounted_total", COUNTER, health.counters.uncounted,
+		"Charges that found no room and passed.");
+	one(out, "store_lists_unsent", GAUGE,
+		health.lists.bans.unsent + health.lists.overrides.unsent,
+		"Changes to bans and live limits that Redis has not taken yet.");
+	one(out, "store_lists_refused_total", COUNTER,
+		health.lists.bans.refused + health.lists.overrides.refused + health.lists.bans.bad +
+			health.lists.overrides.bad,
+		"Entries of these lists that were absurd, or one too many.");
+}
+
 static void write_store(const struct operate *operate, struct buf *out)
 {
 	const struct config *config = pipeline_ruleset(operate->pipeline)->config;
@@ -296,6 +347,8 @@ static void write_store(const struct operate *operate, struct buf *out)
 		"Limits set with reevectl.");
 	if (strcmp(operate->store->ops->name, "embedded") == 0)
 		write_embedded(operate, out);
+	else
+		write_redis(operate, out);
 }
 
 static void write_bans(const struct operate *operate, struct buf *out)

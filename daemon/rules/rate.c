@@ -292,14 +292,28 @@ static struct slice subject_text(const struct rule *rule, struct slice text,
 	return fit(arena, limits_subject_text(kind, text, site, arena));
 }
 
+static void add_window(struct rule_counting *counting, uint64_t window_ms)
+{
+	for (unsigned i = 0; i < counting->window_count; i++)
+		if (counting->windows_ms[i] == window_ms)
+			return;
+	if (counting->window_count < RULE_COUNTING_WINDOWS)
+		counting->windows_ms[counting->window_count++] = window_ms;
+}
+
 static struct rule_counting counting(const struct rule *rule)
 {
 	const struct options *options = rule->config->options;
-
-	return (struct rule_counting){
+	const struct config_limits *limits = &options->limits;
+	struct rule_counting counting = {
 		.per = per_words[options->per],
 		.what = (enum counter_what)options->count,
 	};
+
+	for (size_t i = 0; i < limits->count; i++)
+		for (size_t k = 0; k < limits->items[i].rate_count; k++)
+			add_window(&counting, limits->items[i].rates[k].window_ms);
+	return counting;
 }
 
 const struct rule_ops rule_rate = {

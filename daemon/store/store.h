@@ -171,8 +171,9 @@ struct store_ops {
 	 * leaves in between may be seen or not. */
 	uint64_t (*scan)(struct store *, uint64_t cursor,
 		void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now);
-	/* The counters of a subject, or with an empty one all of this node's that hold something,
-	 * in no order. */
+	/* The counters of a subject (those that only other nodes may have used are among them, with
+	 * 0; `usage` tells), or with an empty one all of this node's that hold something, in no
+	 * order. */
 	void (*list)(struct store *, struct slice subject,
 		void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now);
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The Redis store against a real redis-server of the test's own, with times that are handed in.
- * Whatever survives a process there survives it in the server. The store is not part of the daemon yet:
- * the cases of the contract that it does not pass are not in the list below.
+ * Whatever survives a process there survives it in the server.
  */
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -93,6 +92,8 @@ static struct store *open_store(
 		.loop = &place->loop,
 		.max_transactions = setup->max_transactions,
 		.settle = settles[setup->settles],
+		.max_bans = 1000,
+		.keep_bans_ms = 24 * UINT64_C(3600000),
 		.given_time = true,
 	};
 

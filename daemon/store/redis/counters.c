@@ -482,52 +482,6 @@ void counters_forget(struct counters *counters, struct store_op *op)
 		ask_free(&ask);
 }
 
-/* ---- listing ---- */
-
-struct listing {
-	const struct counter_table *counters;
-	void (*each)(void *arg, const struct store_counter *);
-	void *arg;
-	uint64_t wall_ms;
-};
-
-static void list_slot(const struct listing *listing, uint32_t slot)
-{
-	char memory[COUNTER_SUBJECT_BYTES];
-	struct store_counter counter;
-	struct window window;
-
-	if (!table_key(listing->counters, slot, memory, &counter.key))
-		return;
-	table_load(listing->counters, slot, listing->wall_ms, &window);
-	counter.used = window.total;
-	counter.limit = listing->counters->entries[slot].limit;
-	if (window.total)
-		listing->each(listing->arg, &counter);
-}
-
-void counters_list(struct counters *counters, struct slice subject,
-	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now)
-{
-	const struct counter_table *table = counters->own->ledger->counters;
-	struct listing listing = {table, each, arg, 0};
-	struct counter_key key;
-
-	counters->now = now;
-	listing.wall_ms = store_clock(counters).wall_ms;
-	for (uint32_t slot = 0; subject.len == 0 && slot < table->high; slot++)
-		list_slot(&listing, slot);
-	for (uint16_t i = 0; subject.len && (i = table_next_series(table, i, &key)) != SERIES_NONE;
-		i++) {
-		uint32_t slot;
-
-		key.subject = subject;
-		slot = table_find(table, &key, table_hash(table, &key));
-		if (slot != TABLE_NONE)
-			list_slot(&listing, slot);
-	}
-}
-
 /* ---- turns ---- */
 
 void counters_run(struct counters *counters, struct clock_now now)
@@ -569,12 +523,17 @@ void counters_tick(struct counters *counters, struct clock_now now)
 	upkeep_tick(counters);
 }
 
+bool counters_are_ready(const struct counters *counters)
+{
+	return counters->state == COUNTERS_READY;
+}
+
 void counters_health(const struct counters *counters, struct counters_health *ret)
 {
 	const struct ledger *ledger = counters->own->ledger;
 
 	*ret = counters->health;
-	ret->ready = counters->state == COUNTERS_READY;
+	ret->ready = counters_are_ready(counters);
 	ret->nodes = counters->nodes;
 	ret->in_doubt = counters->in_doubt;
 	ret->counters = ledger->counters->count;

@@ -81,9 +81,17 @@ void counters_forget(struct counters *counters, struct store_op *op);
 /* What this node holds. */
 void counters_list(struct counters *counters, struct slice subject,
 	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now);
+/* Counters like this one (its subject counts for nothing) may be in Redis, whether or not this node
+ * sees any: then a subject's are listed and emptied with the others. */
+void counters_know(struct counters *counters, const struct counter_key *key);
+uint64_t counters_scan(struct counters *counters, uint64_t cursor,
+	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now);
+
+/* Redis is asked; else every decision is made here. */
+bool counters_are_ready(const struct counters *counters);
 
 struct counters_health {
-	bool ready;         /* Redis is asked; else every decision is made here */
+	bool ready;         /* counters_are_ready() */
 	uint64_t nodes;     /* that share the limits */
 	uint64_t local;     /* decisions made here, ever */
 	uint64_t overdue;   /* of them: because the answer did not come in time */

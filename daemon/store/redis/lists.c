@@ -86,6 +86,31 @@ void lists_ban_remove(struct lists *lists, const struct cidr *network, struct cl
 	shared_remove(lists->bans, cidr_format(network, text), now);
 }
 
+struct bans_each {
+	struct lists *lists;
+	void (*each)(void *arg, const struct ban *);
+	void *arg;
+};
+
+static bool each_ban(
+	void *arg, struct slice member, struct slice facts, uint64_t until_wall_ms, bool sticky)
+{
+	struct bans_each *each = arg;
+	struct ban ban;
+
+	if (facts_get_ban(member, facts, until_wall_ms, sticky, shared_offset_ms(each->lists->bans),
+		    &ban))
+		each->each(each->arg, &ban);
+	return true;
+}
+
+void lists_bans_each(struct lists *lists, void (*each)(void *arg, const struct ban *), void *arg)
+{
+	struct bans_each all = {lists, each, arg};
+
+	shared_each(lists->bans, each_ban, &all);
+}
+
 static struct slice name_of(struct lists *lists, struct slice rule, struct slice subject)
 {
 	buf_reset(&lists->name);

@@ -43,6 +43,7 @@ void lists_tick(struct lists *lists, struct clock_now now);
 
 void lists_ban_put(struct lists *lists, const struct ban *ban, struct clock_now now);
 void lists_ban_remove(struct lists *lists, const struct cidr *network, struct clock_now now);
+void lists_bans_each(struct lists *lists, void (*each)(void *arg, const struct ban *), void *arg);
 bool lists_override_put(struct lists *lists, const struct override *override, struct clock_now now);
 bool lists_override_remove(
 	struct lists *lists, struct slice rule, struct slice subject, struct clock_now now);

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * struct store over the link and the counters. Bans and live limits of this node are held in
- * memory.
+ * struct store over two links: one for commands, with the counters and the lists behind it, and one
+ * for the channel on which other nodes tell of changes to the lists.
  */
 #include "daemon/store/redis.h"
 
 #include "common/alloc.h"
-#include "daemon/store/embedded/banlist.h"
+#include "daemon/store/redis/lists.h"
 
-#define MAX_BANS 1000000
+#define CHANNEL_BYTES 256
 
 struct redis_store {
 	struct store store;
 	struct counters_port port;
-	struct redis_link *link;
+	struct redis_link *link, *channel;
 	struct counters *counters;
-	struct banlist *bans;
-	struct overrides *overrides;
+	struct scripts *scripts;
+	struct lists *lists;
+	struct buf channel_name;
 	struct redis_store_options options;
 	struct clock_now now; /* of the last call */
 };
@@ -48,13 +49,19 @@ static struct clock_now port_now(struct counters_port *port)
 
 static void on_up(void *arg, uint64_t connection)
 {
+	struct redis_store *redis = arg;
+
 	(void)connection;
-	counters_up(((struct redis_store *)arg)->counters);
+	counters_up(redis->counters);
+	lists_up(redis->lists, port_now(&redis->port));
 }
 
 static void on_down(void *arg)
 {
-	counters_down(((struct redis_store *)arg)->counters);
+	struct redis_store *redis = arg;
+
+	counters_down(redis->counters);
+	lists_down(redis->lists, port_now(&redis->port));
 }
 
 static void on_notice(void *arg, enum redis_notice notice, struct slice detail)
@@ -69,6 +76,30 @@ static const struct redis_link_events link_events = {
 	.up = on_up,
 	.down = on_down,
 	.notice = on_notice,
+};
+
+/* ---- the channel ---- */
+
+static void on_channel_up(void *arg, uint64_t connection)
+{
+	(void)connection;
+	lists_channel(((struct redis_store *)arg)->lists, true);
+}
+
+static void on_channel_down(void *arg)
+{
+	lists_channel(((struct redis_store *)arg)->lists, false);
+}
+
+static void on_message(void *arg, struct slice payload)
+{
+	lists_hint(((struct redis_store *)arg)->lists, payload);
+}
+
+static const struct redis_link_events channel_events = {
+	.up = on_channel_up,
+	.down = on_channel_down,
+	.message = on_message,
 };
 
 /* ---- counters ---- */
@@ -121,64 +152,69 @@ static void list(struct store *store, struct slice subject,
 	counters_list(of(store)->counters, subject, each, arg, now);
 }
 
+static uint64_t scan(struct store *store, uint64_t cursor,
+	void (*each)(void *arg, const struct store_counter *), void *arg, struct clock_now now)
+{
+	of(store)->now = now;
+	return counters_scan(of(store)->counters, cursor, each, arg, now);
+}
+
 static void tick(struct store *store, struct clock_now now)
 {
-	struct redis_store *redis = of(store);
-
-	redis->now = now;
-	(void)overrides_expire(redis->overrides, now.wall_ms);
-	counters_tick(redis->counters, now);
+	of(store)->now = now;
+	lists_tick(of(store)->lists, now);
+	counters_tick(of(store)->counters, now);
 }
 
 /* ---- bans and live limits ---- */
 
 static void ban_put(struct store *store, const struct ban *ban, struct clock_now now)
 {
-	(void)now;
-	(void)banlist_put(of(store)->bans, ban);
+	of(store)->now = now;
+	lists_ban_put(of(store)->lists, ban, now);
 }
 
 static void ban_remove(struct store *store, const struct cidr *network, struct clock_now now)
 {
-	(void)now;
-	banlist_remove(of(store)->bans, network);
+	of(store)->now = now;
+	lists_ban_remove(of(store)->lists, network, now);
 }
 
 static void bans_each(struct store *store, void (*each)(void *arg, const struct ban *), void *arg)
 {
-	const struct banlist *bans = of(store)->bans;
-
-	for (uint32_t slot = 0; slot < banlist_high(bans); slot++) {
-		const struct ban *ban = banlist_at(bans, slot);
-
-		if (ban)
-			each(arg, ban);
-	}
+	lists_bans_each(of(store)->lists, each, arg);
 }
 
 static bool override_put(struct store *store, const struct override *override, struct clock_now now)
 {
-	(void)now;
-	return overrides_put(of(store)->overrides, override);
+	of(store)->now = now;
+	return lists_override_put(of(store)->lists, override, now);
 }
 
 static bool override_remove(
 	struct store *store, struct slice rule, struct slice subject, struct clock_now now)
 {
-	(void)now;
-	return overrides_remove(of(store)->overrides, rule, subject);
+	of(store)->now = now;
+	return lists_override_remove(of(store)->lists, rule, subject, now);
 }
 
 /* ---- opening and closing ---- */
 
+/* What is unsent goes out, if the socket takes it; nobody waits for the answers, which come here
+ * as none: so the link is known until all of them have come. */
 static void close_store(struct store *store)
 {
 	struct redis_store *redis = of(store);
+	struct redis_link *link = redis->link;
 
-	redis_link_close(&redis->link);
+	store_redis_flush(store);
+	redis_link_close(&redis->channel);
+	redis_link_close(&link);
+	redis->link = NULL;
 	counters_free(&redis->counters);
-	banlist_free(&redis->bans);
-	overrides_free(&redis->overrides);
+	lists_free(&redis->lists);
+	scripts_free(&redis->scripts);
+	buf_release(&redis->channel_name);
 	mem_free(&redis);
 }
 
@@ -196,12 +232,16 @@ static const struct store_ops redis_ops = {
 	.bans_each = bans_each,
 	.override_put = override_put,
 	.override_remove = override_remove,
+	.run = store_redis_run,
+	.flush = store_redis_flush,
+	.next = store_redis_next,
 	.tick = tick,
 	.close = close_store,
+	.scan = scan,
 	.list = list,
 };
 
-static void open_link(struct redis_store *redis, struct clock_now now)
+static void open_links(struct redis_store *redis, struct clock_now now)
 {
 	const struct config_store *config = redis->options.config;
 	struct redis_link_options options = {
@@ -216,6 +256,27 @@ static void open_link(struct redis_store *redis, struct clock_now now)
 	};
 
 	redis->link = redis_link_new(&options, now);
+	buf_init(&redis->channel_name, CHANNEL_BYTES);
+	buf_add_format(&redis->channel_name, "{%.*s}:hint", SLICE_ARG(config->prefix));
+	options.channel = buf_slice(&redis->channel_name);
+	options.events = &channel_events;
+	redis->channel = redis_link_new(&options, now);
+}
+
+static void open_lists(struct redis_store *redis)
+{
+	const struct config_store *config = redis->options.config;
+	struct lists_options options = {
+		.prefix = config->prefix,
+		.timeout_ms = config->timeout_ms,
+		.max_bans = redis->options.max_bans,
+		.keep_bans_ms = redis->options.keep_bans_ms,
+		.hash_key = hash_key_random(),
+		.given_time = redis->options.given_time,
+	};
+
+	redis->scripts = scripts_new();
+	redis->lists = lists_new(&options, &redis->store, redis->link, redis->scripts);
 }
 
 struct store *store_redis_open(const struct redis_store_options *options, struct clock_now now)
@@ -238,15 +299,24 @@ struct store *store_redis_open(const struct redis_store_options *options, struct
 	};
 
 	redis->store.ops = &redis_ops;
+	redis->store.is_shared = true;
 	redis->port = (struct counters_port){port_send, port_now};
 	redis->options = *options;
 	redis->now = now;
 	redis->counters = counters_new(&counters, &redis->port);
-	redis->bans = banlist_new(MAX_BANS, hash_key_random());
-	redis->overrides = overrides_new(OVERRIDES_MAX);
-	redis->store.overrides = redis->overrides;
-	open_link(redis, now);
+	open_links(redis, now);
+	open_lists(redis);
 	return &redis->store;
+}
+
+void store_redis_configure(struct store *store, size_t max_bans, uint64_t keep_bans_ms)
+{
+	lists_configure(of(store)->lists, max_bans, keep_bans_ms);
+}
+
+void store_redis_know(struct store *store, const struct counter_key *key)
+{
+	counters_know(of(store)->counters, key);
 }
 
 void store_redis_run(struct store *store, struct clock_now now)
@@ -255,20 +325,39 @@ void store_redis_run(struct store *store, struct clock_now now)
 
 	redis->now = redis->options.given_time ? redis->now : now;
 	redis_link_run(redis->link, now);
+	redis_link_run(redis->channel, now);
 	counters_run(redis->counters, redis->now);
+	lists_run(redis->lists, redis->now);
 }
 
 void store_redis_flush(struct store *store)
 {
-	redis_link_flush(of(store)->link);
+	struct redis_store *redis = of(store);
+
+	lists_flush(redis->lists);
+	redis_link_flush(redis->link);
+	redis_link_flush(redis->channel);
+}
+
+/* 0 and UINT64_MAX: nothing. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a - 1 < b - 1 ? a : b;
 }
 
 uint64_t store_redis_next(const struct store *store)
 {
 	const struct redis_store *redis = (const struct redis_store *)(const void *)store;
-	uint64_t link = redis_link_next(redis->link), counters = counters_next(redis->counters);
+	uint64_t next = earlier(redis_link_next(redis->link), redis_link_next(redis->channel));
 
-	return link < counters ? link : counters;
+	next = earlier(next, lists_next(redis->lists));
+	next = earlier(next, counters_next(redis->counters));
+	return next == UINT64_MAX ? 0 : next;
+}
+
+bool store_redis_is_asked(const struct store *store)
+{
+	return counters_are_ready(((const struct redis_store *)(const void *)store)->counters);
 }
 
 void store_redis_health(const struct store *store, struct redis_store_health *ret)
@@ -276,8 +365,11 @@ void store_redis_health(const struct store *store, struct redis_store_health *re
 	const struct redis_store *redis = (const struct redis_store *)(const void *)store;
 
 	redis_link_health(redis->link, &ret->link);
+	redis_link_health(redis->channel, &ret->channel);
 	counters_health(redis->counters, &ret->counters);
+	lists_health(redis->lists, &ret->lists);
 	ret->asked = ret->counters.ready;
+	ret->config = redis->options.config;
 }
 
 struct hash_key store_redis_hash_key(const struct config_store *config)

@@ -238,6 +238,36 @@ void shared_configure(struct shared *shared, size_t max_members, uint64_t keep_m
 	members_each(&shared->members, offer, shared);
 }
 
+struct each {
+	const struct shared *shared;
+	bool (*put)(void *arg, struct slice member, struct slice facts, uint64_t until_wall_ms,
+		bool sticky);
+	void *arg;
+};
+
+static void each_member(void *arg, struct member *member)
+{
+	struct each *each = arg;
+	uint64_t until = member->until_ms;
+
+	if (member->state == MEMBER_REMOVED || !member->facts)
+		return;
+	if (until != UINT64_MAX && !member->guessed)
+		until -= (uint64_t)each->shared->offset_ms;
+	(void)each->put(
+		each->arg, member_name(member), member_facts(member), until, member->sticky);
+}
+
+void shared_each(struct shared *shared,
+	bool (*put)(void *arg, struct slice member, struct slice facts, uint64_t until_wall_ms,
+		bool sticky),
+	void *arg)
+{
+	struct each each = {shared, put, arg};
+
+	members_each(&shared->members, each_member, &each);
+}
+
 /* ---- turns ---- */
 
 void shared_run(struct shared *shared, struct clock_now now)

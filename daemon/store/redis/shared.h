@@ -60,6 +60,12 @@ void shared_put(struct shared *shared, struct slice member, struct slice facts,
 	uint64_t until_wall_ms, bool sticky, struct clock_now now);
 void shared_remove(struct shared *shared, struct slice member, struct clock_now now);
 
+/* All that is on the list, as far as it is known here; `put` as in struct shared_events. */
+void shared_each(struct shared *shared,
+	bool (*put)(void *arg, struct slice member, struct slice facts, uint64_t until_wall_ms,
+		bool sticky),
+	void *arg);
+
 void shared_up(struct shared *shared, struct clock_now now);
 void shared_down(struct shared *shared, struct clock_now now);
 /* The channel works, or not: then it is asked once a second. */

@@ -139,6 +139,26 @@ Test(bans, restoring)
 	stop();
 }
 
+/* Another node took it off, and has told the store. */
+Test(bans, forgetting_is_silent)
+{
+	struct cidr listed = network("198.51.100.1/32"), unknown = network("198.51.100.9/32");
+	size_t before;
+
+	start(ENFORCE);
+	strike("198.51.100.1", 4);
+	cr_expect(is_banned("198.51.100.1"));
+	before = f.count;
+	bans_forget(f.bans, &listed);
+	bans_forget(f.bans, &unknown);
+	cr_expect_not(is_banned("198.51.100.1"));
+	cr_expect_eq(f.count, before, "no event");
+	cr_expect_not(bans_remove(f.bans, &listed, f.now));
+	strike("198.51.100.1", 4);
+	cr_expect_eq(find("198.51.100.1")->times, 1, "it does not count toward the next");
+	stop();
+}
+
 static void collect(void *arg, const struct ban *ban)
 {
 	uint64_t *sum = arg;

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: ISC
+"""Several reeveds that share one Redis, and clients that ask many of them at once."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+
+from daemon import TOP, Reeved, without_section
+from policy import Policy, submission
+from waiting import PrivateDir, wait_for
+
+REEVECTL = os.environ.get("REEVECTL") or os.path.join(TOP, "build", "release", "reevectl")
+
+SITE = "site: { origin: example.com, domains: [example.com] }\n"
+
+
+def login_rate(limit, more=""):
+    return SITE + "rules:\n  - { name: hourly, check: rate, per: login, limits: [{ limit: %s }]%s }\n" % (limit, more)
+
+
+class Node(Reeved):
+    """One daemon of a cluster. url: its store; store: further keys of `store`, a line each."""
+
+    def __init__(self, text, url, name, store="", **more):
+        self.url, self.name, self.store_keys = url, name, store
+        super().__init__(text, **more)
+
+    def complete(self, text):
+        text = without_section(super().complete(text), "store")
+        return text + 'store:\n  url: "%s"\n  node: %s\n%s' % (
+            self.url, self.name, "".join("  %s\n" % line for line in self.store_keys.splitlines()))
+
+    def asked(self):
+        """Does Redis decide?"""
+        return self.status()["store"]["asked"]
+
+    def ready(self):
+        wait_for(lambda: "%s asks Redis: %r" % (self.name, self.status()["store"]), self.asked)
+        return self
+
+    def ctl(self, *words):
+        """(exit code, standard output and error)."""
+        done = subprocess.run([REEVECTL, "--socket", os.path.join(self.root, "control.sock"), *words],
+                              capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def ctl_json(self, *words):
+        code, text = self.ctl("--json", *words)
+        if code:
+            raise AssertionError("reevectl %r: %d: %s" % (words, code, text))
+        return json.loads(text)
+
+    def status(self):
+        return self.ctl_json("status")
+
+    def used(self, login):
+        """What is used of the login's only limit."""
+        counters = self.ctl_json("usage", login)["counters"]
+        return counters[0]["used"] if counters else 0
+
+
+class Cluster:
+    """`count` nodes with the same configuration, all asking Redis."""
+
+    def __init__(self, text, url, count, store="", wait=True, **more):
+        self.dir = PrivateDir()
+        self.nodes = []
+        try:
+            for i in range(count):
+                root = os.path.join(self.dir.path, "n%d" % i)
+                os.mkdir(root, 0o755)
+                self.nodes.append(Node(text, url, "node%d" % i, store=store, root=root, **more).start())
+            for node in self.nodes if wait else []:
+                node.ready()
+            if wait:
+                wait_for("every node knows of all", lambda: all(
+                    node.status()["store"]["nodes"] == count for node in self.nodes))
+        except BaseException:
+            self.close()
+            raise
+
+    def __getitem__(self, index):
+        return self.nodes[index]
+
+    def __iter__(self):
+        return iter(self.nodes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        try:
+            for node in self.nodes:
+                node.close()
+        finally:
+            self.dir.close()
+
+
+class Client(threading.Thread):
+    """One policy connection that asks what `requests` yields, `rate` times a second (None: as fast as it can)."""
+
+    def __init__(self, port, requests, rate=None):
+        super().__init__(daemon=True)
+        self.port, self.requests, self.rate = port, requests, rate
+        self.answers = []       # (seconds since `begun`, seconds taken, action, request)
+        self.failure = None
+        self.begun = time.monotonic()
+        self.ended = False
+
+    def run(self):
+        try:
+            with Policy(self.port) as link:
+                self._ask_all(link)
+        except (AssertionError, OSError) as why:
+            self.failure = repr(why)
+
+    def _ask_all(self, link):
+        next_at = time.monotonic()
+        for request in self.requests:
+            if self.ended:
+                return
+            if self.rate:
+                next_at += 1 / self.rate
+                threading.Event().wait(max(0.0, next_at - time.monotonic()))
+            begun = time.monotonic()
+            action = link.ask(request)
+            self.answers.append((begun - self.begun, time.monotonic() - begun, action, request))
+
+
+def run_clients(clients):
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    failures = [client.failure for client in clients if client.failure]
+    if failures:
+        raise AssertionError("a request without an answer: %s" % failures[0])
+    return [answer for client in clients for answer in client.answers]
+
+
+def quantile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def one_recipient(login, instance, recipient="someone@outside.example", **more):
+    return submission(login, protocol_state="RCPT", instance=instance, recipient=recipient, **more)
