@@ -106,7 +106,9 @@ class RedisServer:
                 return link("PING") == b"PONG"
             finally:
                 link.close()
-        except (OSError, RedisError):
+        except RedisError as why:
+            return str(why).startswith("NOAUTH")
+        except OSError:
             return False
 
     def client(self, timeout_s=10.0):

@@ -83,11 +83,13 @@ bool facts_get_ban(struct slice member, struct slice facts, uint64_t until_wall_
 	int64_t offset_ms, struct ban *ret)
 {
 	struct ban ban = {.until_wall_ms = until_wall_ms, .manual = sticky};
+	char text[CIDR_TEXT_BYTES];
 	struct slice node, by;
 	const char *why;
 	uint64_t times;
 
 	if (!cidr_parse(member, &ban.network, &why) ||
+		!slice_equal(cidr_format(&ban.network, text), member) ||
 		!take_time(&facts, offset_ms, &ban.since_wall_ms) ||
 		!take_u64(&facts, ' ', &times) || times == 0 || times > UINT32_MAX ||
 		!take_counted(&facts, &node) || !copy(node, ban.node, sizeof(ban.node)) ||

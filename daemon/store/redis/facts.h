@@ -3,9 +3,9 @@
  * Bans and live limits as the texts that stand in a shared list. Pure. Reading believes nothing;
  * what a ban may hit is for daemon/bans to say.
  *
- * A ban: member "192.0.2.1" or "2001:db8::/64", facts "since times node 4:autoreason". A live
- * limit: member "rule/subject", its odd bytes as %XX, facts "since 5:alice200/3600000,...". Times
- * are Redis' clock.
+ * A ban: member "192.0.2.1/32" or "2001:db8::/64" and no other spelling, facts "since times node
+ * 4:autoreason". A live limit: member "rule/subject", its odd bytes as %XX, facts "since
+ * 5:alice200/3600000,...". Times are Redis' clock.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_FACTS_H
 #define REEVE_DAEMON_STORE_REDIS_FACTS_H

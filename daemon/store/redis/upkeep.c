@@ -178,6 +178,7 @@ void upkeep_init(struct counters *counters)
 {
 	counters->greeting.answered = greeted;
 	counters->greeting.overdue = greeting_overdue;
+	counters->greeting.writes = true;
 	for (int i = 0; i < SCRIPTS; i++) {
 		counters->loads[i].call.answered = loaded;
 		counters->loads[i].counters = counters;

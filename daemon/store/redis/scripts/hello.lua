@@ -10,7 +10,8 @@
 local mine = redis.call('GET', KEYS[1])
 if ARGV[2] == 'beat' then
 	if mine ~= ARGV[1] then return {'STALE'} end
-	redis.call('PEXPIRE', KEYS[1], ARGV[6])
+	-- Written anew, not only kept: where memory is full this fails, and so the node hears of it.
+	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[6])
 else
 	local number = mine and tonumber(string.match(mine, '%.(%d+)$'))
 	if number and number > tonumber(string.match(ARGV[1], '%.(%d+)$')) then return {'STALE'} end
