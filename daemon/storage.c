@@ -24,6 +24,7 @@ struct away {
 
 struct storage {
 	struct store_watcher watcher;
+	struct bans_share share;
 	struct counters_events counters_events;
 	struct storage_options options;
 	struct config *config;
@@ -67,6 +68,23 @@ static void on_ban_gone(struct store_watcher *watcher, const struct cidr *networ
 	bans_forget(of_watcher(watcher)->bans, network);
 }
 
+static void on_struck(struct store_watcher *watcher, const struct store_strikes *asked,
+	const struct store_totals *totals)
+{
+	struct storage *storage = of_watcher(watcher);
+
+	bans_struck(storage->bans, asked, totals, loop_now(storage->options.loop));
+}
+
+static bool on_strike(
+	struct bans_share *share, const struct store_strikes *strikes, struct clock_now now)
+{
+	struct storage *storage = LIST_ENTRY(share, struct storage, share);
+
+	return store_redis_is_asked(storage->store) &&
+	       storage->store->ops->strike(storage->store, strikes, now);
+}
+
 static void restore_ban(void *arg, const struct ban *ban)
 {
 	(void)on_ban_put(arg, ban);
@@ -75,9 +93,12 @@ static void restore_ban(void *arg, const struct ban *ban)
 void storage_attach(struct storage *storage, struct bans *bans)
 {
 	storage->bans = bans;
-	storage->watcher = (struct store_watcher){on_ban_put, on_ban_gone};
+	storage->watcher = (struct store_watcher){on_ban_put, on_ban_gone, on_struck};
 	storage->store->watcher = &storage->watcher;
 	storage->store->ops->bans_each(storage->store, restore_ban, &storage->watcher);
+	storage->share.strike = on_strike;
+	if (storage->store->ops->strike)
+		bans_set_share(bans, &storage->share);
 }
 
 static void know_rule(struct storage *storage, const struct rule *rule)

@@ -283,9 +283,22 @@ void bans_impose(struct bans *bans, struct strikes_entry *entry, const struct ip
 		entry->shadow_until_mono_ms = now.mono_ms + (ban->until_wall_ms - now.wall_ms);
 		bans_tell(bans, BANS_WOULD_BAN, ban, count, why, now);
 	}
+	bans_use_up(bans, entry, &ban->network.ip, now);
+}
+
+void bans_use_up_here(struct strikes_entry *entry)
+{
 	strikes_clear(entry, STRIKES_STRIKES);
 	strikes_clear(entry, STRIKES_BY_LOG);
 	strikes_clear(entry, STRIKES_AUTH_FAILURES);
+	entry->generation++;
+}
+
+void bans_use_up(struct bans *bans, struct strikes_entry *entry, const struct ip *unit,
+		 struct clock_now now)
+{
+	bans_use_up_here(entry);
+	bans_share_forget(bans, unit, now);
 }
 
 /* ---- by hand, and from the store */
@@ -358,6 +371,18 @@ static bool is_sane(const struct bans *bans, const struct ban *ban, struct clock
 	return ban->until_wall_ms > now.wall_ms || now.wall_ms - ban->until_wall_ms < keep_ms;
 }
 
+/* Another node's: the storm brake counts it if it is new, and what this node saw went into it. */
+static void note_others_ban(struct bans *bans, const struct ban *ban, struct clock_now now)
+{
+	struct strikes_entry *entry = strikes_find(bans->addresses, &ban->network.ip);
+
+	if (ban->since_wall_ms <= now.wall_ms &&
+	    now.wall_ms - ban->since_wall_ms < BRAKE_MINUTE_MS)
+		brake_note(&bans->brake, &ban->network.ip, now.mono_ms);
+	if (entry)
+		bans_use_up_here(entry);
+}
+
 bool bans_restore(struct bans *bans, const struct ban *ban, struct clock_now now)
 {
 	struct ban copy = *ban;
@@ -374,6 +399,8 @@ bool bans_restore(struct bans *bans, const struct ban *ban, struct clock_now now
 	while (ban_list_is_full(bans->list) && !ban_list_get(bans->list, &copy.network))
 		if (!ban_list_evict(bans->list, NULL, &was_live))
 			return false;
+	if (!copy.manual && is_live(&copy, now))
+		note_others_ban(bans, &copy, now);
 	return ban_list_put(bans->list, &copy) != NULL;
 }
 

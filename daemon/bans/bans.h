@@ -126,6 +126,20 @@ bool bans_remove(struct bans *bans, const struct cidr *network, struct clock_now
 bool bans_restore(struct bans *bans, const struct ban *ban, struct clock_now now);
 /* The store has it no longer, since another node took it off: no event. It may not be known. */
 void bans_forget(struct bans *bans, const struct cidr *network);
+
+/* Where several nodes see parts of what an address does: strikes go out as they are seen, and what all
+ * nodes saw comes back to bans_struck(), where the node that hears of enough bans. While that cannot
+ * be asked, each node judges by what it saw itself. */
+struct bans_share {
+	/* As in struct store_ops. */
+	bool (*strike)(struct bans_share *share, const struct store_strikes *strikes,
+		       struct clock_now now);
+};
+/* NULL, as at first: this node is alone. */
+void bans_set_share(struct bans *bans, struct bans_share *share);
+/* As in struct store_watcher. */
+void bans_struck(struct bans *bans, const struct store_strikes *asked,
+		 const struct store_totals *totals, struct clock_now now);
 void bans_each(const struct bans *bans, void (*each)(void *arg, const struct ban *), void *arg);
 size_t bans_count(const struct bans *bans);
 bool bans_in_storm(const struct bans *bans);

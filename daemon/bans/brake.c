@@ -91,6 +91,15 @@ enum brake_answer brake_ask(struct brake *brake, const struct ip *ip, uint64_t m
 	return brake->in_storm ? refuse(brake) : BRAKE_GO;
 }
 
+void brake_note(struct brake *brake, const struct ip *ip, uint64_t mono_ms)
+{
+	struct cidr network = ip_network(ip, BITS4, BITS6);
+
+	drop_old(brake, mono_ms);
+	if (!is_marked(brake, &network.ip))
+		add_mark(brake, &network.ip, mono_ms);
+}
+
 bool brake_tick(struct brake *brake, uint64_t mono_ms, uint64_t *ret_refused)
 {
 	drop_old(brake, mono_ms);

@@ -31,6 +31,8 @@ enum brake_answer { BRAKE_GO, BRAKE_STORM_BEGINS, BRAKE_STORM };
 /* Asked before each ban. A /48 of IPv6, or an IPv4 address, counts once a minute. */
 enum brake_answer brake_ask(struct brake *brake, const struct ip *ip, uint64_t max_per_minute,
 			    uint64_t mono_ms) __attribute__((warn_unused_result));
+/* Another node banned it: that counts here, too. */
+void brake_note(struct brake *brake, const struct ip *ip, uint64_t mono_ms);
 /* true: the storm has just ended; `ret_refused` is the number of bans it stopped. */
 bool brake_tick(struct brake *brake, uint64_t mono_ms, uint64_t *ret_refused);
 

@@ -116,27 +116,33 @@ static bool is_trusted(const struct bans *bans, const struct strikes_entry *entr
 	       now.mono_ms - entry->good_login_mono_ms < bans->config->bans.trust_login_ms;
 }
 
-/* Reeve's own rules alone would not have been enough. */
-static bool is_by_log(const struct bans *bans, const struct strikes_entry *entry, uint64_t strikes,
-		      struct clock_now now)
+/* What an address is judged by: seen by this node, or by all of them. */
+static void tally_own(const struct bans *bans, const struct strikes_entry *entry,
+		      struct clock_now now, struct store_totals *ret)
 {
-	uint64_t by_log = strikes_sum(bans->addresses, entry, STRIKES_BY_LOG, now.mono_ms);
+	for (int what = 0; what < STRIKES_SHARED; what++)
+		ret->count[what] = strikes_sum(bans->addresses, entry, (enum strikes_count)what,
+					       now.mono_ms);
+	ret->good_login = is_trusted(bans, entry, now);
+}
 
-	return strikes < bans->config->bans.ban_at.limit + by_log;
+/* Reeve's own rules alone would not have been enough. */
+static bool is_by_log(const struct bans *bans, const struct store_totals *tally)
+{
+	return tally->count[STRIKES_STRIKES] <
+	       bans->config->bans.ban_at.limit + tally->count[STRIKES_BY_LOG];
 }
 
 /* Why an address with enough strikes is let off; NULL: it is not. */
 static const char *mercy(const struct bans *bans, const struct strikes_entry *entry,
-			 uint64_t strikes, struct clock_now now)
+			 const struct store_totals *tally, struct clock_now now)
 {
 	const struct config_bans *config = &bans->config->bans;
-	uint64_t sent = strikes_sum(bans->addresses, entry, STRIKES_SENT, now.mono_ms);
-	uint64_t bad = strikes_sum(bans->addresses, entry, STRIKES_BAD, now.mono_ms);
 	uint64_t all = traffic_sum(&bans->traffic, now.mono_ms), own;
 
-	if (bad * 100 < sent * config->min_bad_share)
+	if (tally->count[STRIKES_BAD] * 100 < tally->count[STRIKES_SENT] * config->min_bad_share)
 		return "bad_share";
-	if (is_trusted(bans, entry, now) && is_by_log(bans, entry, strikes, now))
+	if (tally->good_login && is_by_log(bans, tally))
 		return "good_login";
 	own = strikes_sum(bans->addresses, entry, STRIKES_CONNECTIONS, now.mono_ms);
 	if (all >= MIN_TRAFFIC && own * 100 > all * config->max_share)
@@ -162,22 +168,36 @@ static void ban_of(const struct bans *bans, const struct ip *ip, struct slice wh
 	bans_make(bans, &unit, why, now, ret_ban);
 }
 
-/* `entry` has so many strikes now: is that enough? true: it was banned, or would have been. */
+/* Is that enough? true: it was banned, or would have been. */
 static bool judge(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
-		  uint64_t strikes, struct slice why, struct clock_now now)
+		  const struct store_totals *tally, struct slice why, struct clock_now now)
 {
+	uint64_t strikes = tally->count[STRIKES_STRIKES], limit = bans->config->bans.ban_at.limit;
 	const char *mercy_why;
 	struct ban ban;
 
-	if (strikes < bans->config->bans.ban_at.limit || is_shadowed(entry, now))
+	if (!limit || strikes < limit || is_shadowed(entry, now))
 		return false;
 	ban_of(bans, ip, why, now, &ban);
-	mercy_why = mercy(bans, entry, strikes, now);
+	mercy_why = mercy(bans, entry, tally, now);
 	if (mercy_why)
 		spare(bans, entry, &ban, strikes, mercy_why, now);
 	else
 		bans_impose(bans, entry, ip, &ban, strikes, "strikes", now);
 	return !mercy_why;
+}
+
+/* Judged at once, or when all nodes' strikes are known. true: it was banned at once. */
+static bool weigh_strikes(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
+			  struct slice why, struct clock_now now)
+{
+	struct cidr unit = unit_of(bans, ip);
+	struct store_totals tally;
+
+	if (bans_share_address(bans, entry, &unit.ip, SHARE_STRIKE, ip, why, now))
+		return false;
+	tally_own(bans, entry, now, &tally);
+	return judge(bans, entry, ip, &tally, why, now);
 }
 
 void bans_strike(struct bans *bans, const struct ip *ip, struct slice why, struct clock_now now)
@@ -187,8 +207,8 @@ void bans_strike(struct bans *bans, const struct ip *ip, struct slice why, struc
 	if (!entry || !bans->config->bans.ban_at.limit)
 		return;
 	strikes_mark_notable(bans->addresses, entry);
-	judge(bans, entry, ip,
-	      strikes_add(bans->addresses, entry, STRIKES_STRIKES, 1, now.mono_ms), why, now);
+	strikes_note(bans->addresses, entry, STRIKES_STRIKES, 1, now.mono_ms);
+	(void)weigh_strikes(bans, entry, ip, why, now);
 }
 
 void bans_disconnected(struct bans *bans, const struct ip *ip, struct slice why,
@@ -207,24 +227,38 @@ void bans_disconnected(struct bans *bans, const struct ip *ip, struct slice why,
 	bans_impose(bans, entry, ip, &ban, bans->config->bans.disconnect_at, "disconnect", now);
 }
 
+static void judge_logins(struct bans *bans, struct strikes_entry *entry, const struct ip *ip,
+			 const struct store_totals *tally, struct clock_now now)
+{
+	uint64_t count = tally->count[STRIKES_AUTH_FAILURES];
+	uint64_t limit = bans->config->bans.auth_failures.limit;
+	struct ban ban;
+
+	if (!limit || count < limit || is_shadowed(entry, now))
+		return;
+	ban_of(bans, ip, SLICE("failed logins"), now, &ban);
+	if (tally->good_login)
+		spare(bans, entry, &ban, count, "good_login", now);
+	else
+		bans_impose(bans, entry, ip, &ban, count, "auth_failures", now);
+}
+
 static void add_auth_failures(struct bans *bans, const struct ip *ip, uint32_t failures,
 			      struct clock_now now)
 {
 	struct strikes_entry *entry = failures ? watched(bans, ip, now) : NULL;
-	struct ban ban;
-	uint64_t count;
+	struct store_totals tally;
+	struct cidr unit;
 
 	if (!entry || !bans->config->bans.auth_failures.limit)
 		return;
+	unit = unit_of(bans, ip);
 	strikes_mark_notable(bans->addresses, entry);
-	count = strikes_add(bans->addresses, entry, STRIKES_AUTH_FAILURES, failures, now.mono_ms);
-	if (count < bans->config->bans.auth_failures.limit || is_shadowed(entry, now))
+	strikes_note(bans->addresses, entry, STRIKES_AUTH_FAILURES, failures, now.mono_ms);
+	if (bans_share_address(bans, entry, &unit.ip, SHARE_AUTH_FAILURE, ip, SLICE_EMPTY, now))
 		return;
-	ban_of(bans, ip, SLICE("failed logins"), now, &ban);
-	if (is_trusted(bans, entry, now))
-		spare(bans, entry, &ban, count, "good_login", now);
-	else
-		bans_impose(bans, entry, ip, &ban, count, "auth_failures", now);
+	tally_own(bans, entry, now, &tally);
+	judge_logins(bans, entry, ip, &tally, now);
 }
 
 void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now now)
@@ -235,31 +269,35 @@ void bans_auth_failure(struct bans *bans, const struct ip *ip, struct clock_now 
 void bans_auth_success(struct bans *bans, const struct ip *ip, struct clock_now now)
 {
 	struct strikes_entry *entry = watched(bans, ip, now);
+	struct cidr unit;
 
 	if (!entry)
 		return;
 	strikes_mark_notable(bans->addresses, entry);
 	entry->good_login_mono_ms = now.mono_ms ? now.mono_ms : 1;
+	unit = unit_of(bans, ip);
+	bans_share_good_login(bans, entry, &unit.ip, now);
 }
 
-static void strike_login(struct bans *bans, struct slice login, uint32_t strikes,
-			 struct clock_now now)
+static struct strikes_entry *login_entry(struct bans *bans, struct slice login,
+					 struct clock_now now)
 {
 	struct hash128 hash = hash128(&bans->key, login);
-	struct bans_event event = {
-		.kind = BANS_LOGIN_ALARM, .login = login, .why = "login_strikes",
-	};
-	const struct rate *limit;
-	struct strikes_entry *entry;
 	struct ip key;
 
-	if (bans->mode == CONFIG_OFF || !bans->config->bans.login_strikes.limit)
-		return;
-	limit = &bans->config->bans.login_strikes;
 	memcpy(key.bytes, &hash, sizeof(key.bytes));
-	entry = strikes_get(bans->logins, &key, now.mono_ms);
-	event.count = strikes_add(bans->logins, entry, STRIKES_STRIKES, strikes, now.mono_ms);
-	if (event.count < limit->limit ||
+	return strikes_get(bans->logins, &key, now.mono_ms);
+}
+
+static void judge_login(struct bans *bans, struct strikes_entry *entry, struct slice login,
+			uint64_t count, struct clock_now now)
+{
+	const struct rate *limit = &bans->config->bans.login_strikes;
+	struct bans_event event = {
+		.kind = BANS_LOGIN_ALARM, .login = login, .count = count, .why = "login_strikes",
+	};
+
+	if (!limit->limit || count < limit->limit ||
 	    (entry->noticed_mono_ms && now.mono_ms - entry->noticed_mono_ms < limit->window_ms))
 		return;
 	strikes_mark_notable(bans->logins, entry);
@@ -268,9 +306,68 @@ static void strike_login(struct bans *bans, struct slice login, uint32_t strikes
 		bans->sink->event(bans->sink, &event, now);
 }
 
+static void strike_login(struct bans *bans, struct slice login, uint32_t strikes,
+			 struct clock_now now)
+{
+	struct strikes_entry *entry;
+	uint64_t count;
+
+	if (bans->mode == CONFIG_OFF || !bans->config->bans.login_strikes.limit)
+		return;
+	entry = login_entry(bans, login, now);
+	count = strikes_add(bans->logins, entry, STRIKES_STRIKES, strikes, now.mono_ms);
+	if (!bans_share_login(bans, entry, login, now))
+		judge_login(bans, entry, login, count, now);
+}
+
 void bans_strike_login(struct bans *bans, struct slice login, struct clock_now now)
 {
 	strike_login(bans, login, 1, now);
+}
+
+/* ---- what all nodes saw */
+
+static void struck_login(struct bans *bans, const struct store_strikes *asked,
+			 const struct store_totals *totals, struct clock_now now)
+{
+	struct slice login = slice_of(asked->reason);
+	struct strikes_entry *entry = login_entry(bans, login, now);
+
+	judge_login(bans, entry, login,
+		    totals ? totals->count[STRIKES_STRIKES]
+			   : strikes_sum(bans->logins, entry, STRIKES_STRIKES, now.mono_ms),
+		    now);
+}
+
+/* An answer to what was asked before a ban counts what led to that ban. */
+static void struck_address(struct bans *bans, const struct store_strikes *asked,
+			   const struct store_totals *totals, struct clock_now now)
+{
+	struct strikes_entry *entry = watched(bans, &asked->ip, now);
+	struct store_totals tally;
+
+	if (!entry || entry->generation != asked->generation)
+		return;
+	tally_own(bans, entry, now, &tally);
+	if (totals) {
+		memcpy(tally.count, totals->count, sizeof(tally.count));
+		tally.good_login = tally.good_login || totals->good_login;
+	}
+	if (asked->event == SHARE_AUTH_FAILURE)
+		judge_logins(bans, entry, &asked->ip, &tally, now);
+	else
+		(void)judge(bans, entry, &asked->ip, &tally, slice_of(asked->reason), now);
+}
+
+void bans_struck(struct bans *bans, const struct store_strikes *asked,
+		 const struct store_totals *totals, struct clock_now now)
+{
+	if (bans->mode == CONFIG_OFF)
+		return;
+	if (asked->event == SHARE_LOGIN)
+		struck_login(bans, asked, totals, now);
+	else
+		struck_address(bans, asked, totals, now);
 }
 
 /* ---- what Postfix's log shows */
@@ -346,10 +443,8 @@ static void charge_address(struct bans *bans, const struct bans_session *session
 		strikes_mark_notable(bans->addresses, entry);
 		strikes_add(bans->addresses, entry, STRIKES_BAD, failures, now.mono_ms);
 		strikes_add(bans->addresses, entry, STRIKES_BY_LOG, failures, now.mono_ms);
-		banned = judge(bans, entry, &session->client,
-			       strikes_add(bans->addresses, entry, STRIKES_STRIKES, failures,
-					   now.mono_ms),
-			       LOG_REASON, now);
+		strikes_note(bans->addresses, entry, STRIKES_STRIKES, failures, now.mono_ms);
+		banned = weigh_strikes(bans, entry, &session->client, LOG_REASON, now);
 	}
 	if (!reached_limit || banned || !bans->config->bans.on_disconnect)
 		return;

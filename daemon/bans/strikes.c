@@ -244,6 +244,8 @@ void strikes_note(struct strikes *strikes, struct strikes_entry *entry, enum str
 	}
 	while (window->newest < now)
 		window->part[++window->newest % STRIKES_PARTS] = 0;
+	if (what < STRIKES_SHARED)
+		entry->unshared[what] += times;
 	part = &window->part[now % STRIKES_PARTS];
 	*part = times < (uint32_t)(UINT16_MAX - *part) ? (uint16_t)(*part + times) : UINT16_MAX;
 }
@@ -258,6 +260,8 @@ uint64_t strikes_add(struct strikes *strikes, struct strikes_entry *entry, enum 
 void strikes_clear(struct strikes_entry *entry, enum strikes_count what)
 {
 	entry->windows[what] = (struct strikes_window){ 0 };
+	if (what < STRIKES_SHARED)
+		entry->unshared[what] = 0;
 }
 
 void strikes_each(const struct strikes *strikes,

@@ -26,7 +26,8 @@ enum strikes_count {
 	STRIKES_SENT,           /* recipients, and failed commands */
 	STRIKES_BAD,            /* of these: refused */
 	STRIKES_AUTH_FAILURES,
-	STRIKES_CONNECTIONS,
+	STRIKES_SHARED,         /* those before it may be counted over several nodes */
+	STRIKES_CONNECTIONS = STRIKES_SHARED,
 	STRIKES_COUNTS
 };
 
@@ -42,6 +43,9 @@ struct strikes_entry {
 	uint64_t noticed_mono_ms;       /* last notice about it */
 	uint64_t shadow_until_mono_ms;  /* monitor mode: it would be banned until then */
 	uint64_t passed_mono_ms;        /* last recipient that passed */
+	uint64_t good_login_told_mono_ms;
+	uint32_t unshared[STRIKES_SHARED]; /* that other nodes have not heard of */
+	uint32_t generation;            /* of what led to a ban, and is forgotten after it */
 	/* private */
 	struct list node;
 	uint64_t seen_mono_ms;

@@ -105,6 +105,31 @@ struct ban {
 	char reason[96];
 };
 
+#define STORE_STRIKE_KINDS 5
+#define STORE_REASON_BYTES 96
+
+/* What was seen of an address or a login, for counts over all nodes. Counts, windows and what is
+ * forgotten after a ban are by kind; what the kinds mean is daemon/bans' matter. */
+struct store_strikes {
+	char of;       /* 'a', 'l': of addresses, of logins */
+	struct ip key; /* the network's first address; or any 16 bytes */
+	uint32_t more[STORE_STRIKE_KINDS];
+	uint64_t window_ms[STORE_STRIKE_KINDS];
+	bool forget;           /* first: kinds 0, 1 and 4 begin anew */
+	bool good_login;       /* there was one */
+	uint64_t good_login_ms; /* so long it counts */
+	/* Come back as they are. */
+	int event; /* 0: no answer is wanted */
+	uint32_t generation;
+	struct ip ip;
+	char reason[STORE_REASON_BYTES];
+};
+
+struct store_totals {
+	uint64_t count[STORE_STRIKE_KINDS]; /* of the window, `more` included */
+	bool good_login;
+};
+
 struct store_ops;
 
 /* What other nodes changed. Called from the loop's I/O or store_run(), never from inside another
@@ -114,6 +139,9 @@ struct store_watcher {
 	bool (*ban_put)(struct store_watcher *, const struct ban *);
 	/* One that another node took off; it may not be known here. */
 	void (*ban_gone)(struct store_watcher *, const struct cidr *);
+	/* What strike() asked for an event. NULL: it could not be found out. */
+	void (*struck)(struct store_watcher *, const struct store_strikes *asked,
+		const struct store_totals *totals);
 };
 
 struct store {
@@ -146,6 +174,10 @@ struct store_ops {
 	void (*ban_remove)(struct store *, const struct cidr *, struct clock_now);
 	/* All bans that are kept, once at start; expired ones included (their `times` counts). */
 	void (*bans_each)(struct store *, void (*each)(void *arg, const struct ban *), void *arg);
+
+	/* Adds to the counts of all nodes; nobody waits for it. The watcher hears the totals once, if
+	 * there is an event. false: they cannot be asked for now. NULL: one node alone. */
+	bool (*strike)(struct store *, const struct store_strikes *, struct clock_now);
 
 	/* A live limit holds on this node when the call returns; it is kept, and brought to other
 	 * nodes, as soon as the backend can. false: there are too many. */

@@ -80,6 +80,53 @@ class Lists(unittest.TestCase):
         for node in self.cluster:
             self.assertEqual(self.bans(node)["203.0.113.1"]["node"], "node0")
 
+    def strikes(self, address, number, node, at=0):
+        with node.connect() as link:
+            for k in range(number):
+                self.assertRegex(link.ask(bad(1000 + 50 * at + k, address)), "^521 ")
+
+    def test_strikes_of_all_nodes_add_up(self):
+        """Two here, two there: no node saw five, and the fifth bans everywhere."""
+        address = "203.0.113.20"
+        for at, node in enumerate(self.cluster.nodes[:2]):
+            self.strikes(address, 2, node, at)
+        let_pass(0.2)
+        self.everywhere(address, banned=False)
+        self.strikes(address, 1, self.far, 2)
+        self.everywhere(address, within_s=0.5)
+        self.assertEqual(self.bans(self.cluster[0])[address]["node"], "node2", "the one that heard of enough")
+        self.assertEqual(sum(len(node.log("event=ban .*%s" % address)) for node in self.cluster), 1)
+
+    def test_without_redis_each_counts_its_own(self):
+        address = "203.0.113.30"
+        self.strikes(address, 3, self.cluster[0])
+        let_pass(0.1)
+        self.cut()
+        self.strikes(address, 4, self.far, 1)
+        let_pass(0.1)
+        self.assertEqual(self.far.ask(good(address)), "DUNNO", "it knows of its own four alone")
+        self.strikes(address, 1, self.far, 2)
+        wait_for("its fifth", lambda: self.far.ask(good(address)) != "DUNNO", 2)
+        self.assertEqual(self.cluster[0].ask(good(address)), "DUNNO")
+        self.mend()
+        self.everywhere(address)
+
+    def test_each_further_ban_is_longer_wherever_it_is_made(self):
+        address = "203.0.113.40"
+        now = int(time.time() * 1000)
+        admin = self.redis.client()
+        # One that another node made an hour ago, and that is over.
+        admin("HSET", "{reeve}:bf", address + "/32",
+              "%d 0 %d %d 2 5:node94:autobefore" % (now - 7200000, now - 3600000, now - 7200000))
+        admin("ZADD", "{reeve}:bl", admin("HINCRBY", "{reeve}:bv", "v", 1), address + "/32")
+        admin("ZADD", "{reeve}:b", now - 3600000, address + "/32")
+        admin("PUBLISH", "{reeve}:hint", "b %s" % admin("HGET", "{reeve}:bv", "v").decode())
+        admin.close()
+        let_pass(0.3)
+        self.strikes(address, 5, self.cluster[1])
+        self.everywhere(address)
+        self.assertEqual([self.bans(node)[address]["times"] for node in self.cluster], [3, 3, 3])
+
     def test_an_unban_is_everywhere(self):
         one, two, _ = self.cluster
         self.assertEqual(one.ctl("ban", "add", "203.0.113.50", "--for", "1h", "--reason", "x")[0], 0)

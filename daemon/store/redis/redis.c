@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "daemon/store/redis/lists.h"
+#include "daemon/store/redis/tallies.h"
 
 #define CHANNEL_BYTES 256
 
@@ -17,6 +18,7 @@ struct redis_store {
 	struct counters *counters;
 	struct scripts *scripts;
 	struct lists *lists;
+	struct tallies *tallies;
 	struct buf channel_name;
 	struct redis_store_options options;
 	struct clock_now now; /* of the last call */
@@ -54,6 +56,7 @@ static void on_up(void *arg, uint64_t connection)
 	(void)connection;
 	counters_up(redis->counters);
 	lists_up(redis->lists, port_now(&redis->port));
+	tallies_up(redis->tallies);
 }
 
 static void on_down(void *arg)
@@ -185,6 +188,12 @@ static void bans_each(struct store *store, void (*each)(void *arg, const struct 
 	lists_bans_each(of(store)->lists, each, arg);
 }
 
+static bool strike(struct store *store, const struct store_strikes *strikes, struct clock_now now)
+{
+	of(store)->now = now;
+	return tallies_add(of(store)->tallies, strikes, now);
+}
+
 static bool override_put(struct store *store, const struct override *override, struct clock_now now)
 {
 	of(store)->now = now;
@@ -213,6 +222,7 @@ static void close_store(struct store *store)
 	redis->link = NULL;
 	counters_free(&redis->counters);
 	lists_free(&redis->lists);
+	tallies_free(&redis->tallies);
 	scripts_free(&redis->scripts);
 	buf_release(&redis->channel_name);
 	mem_free(&redis);
@@ -230,6 +240,7 @@ static const struct store_ops redis_ops = {
 	.ban_put = ban_put,
 	.ban_remove = ban_remove,
 	.bans_each = bans_each,
+	.strike = strike,
 	.override_put = override_put,
 	.override_remove = override_remove,
 	.run = store_redis_run,
@@ -277,6 +288,14 @@ static void open_lists(struct redis_store *redis)
 
 	redis->scripts = scripts_new();
 	redis->lists = lists_new(&options, &redis->store, redis->link, redis->scripts);
+	redis->tallies = tallies_new(&(struct tallies_options){
+		.prefix = config->prefix,
+		.timeout_ms = config->timeout_ms,
+		.given_time = redis->options.given_time,
+		.store = &redis->store,
+		.link = redis->link,
+		.scripts = redis->scripts,
+	});
 }
 
 struct store *store_redis_open(const struct redis_store_options *options, struct clock_now now)

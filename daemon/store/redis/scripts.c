@@ -44,6 +44,7 @@ PART(list)
 PART(list_pull)
 PART(list_put)
 PART(list_remove)
+PART(strike)
 
 struct part {
 	const char *begin, *end;
@@ -70,6 +71,7 @@ static const struct part parts[SCRIPTS][MAX_PARTS] = {
 	[SCRIPT_LIST_PULL] = {P(time), P(list), P(list_pull)},
 	[SCRIPT_LIST_PUT] = {P(time), P(list), P(list_put)},
 	[SCRIPT_LIST_REMOVE] = {P(time), P(list), P(list_remove)},
+	[SCRIPT_STRIKE] = {P(time), P(strike)},
 };
 
 struct scripts {

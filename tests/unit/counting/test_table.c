@@ -324,6 +324,23 @@ Test(table, sweeps_away_what_is_long_over)
 	table_free(&table);
 }
 
+Test(table, knows_a_series_that_has_no_counters)
+{
+	struct counter_table *table = table_new(100, key);
+	struct counter_key wanted = {SLICE("hourly"), SLICE_EMPTY, COUNT_BYTES, HOUR_MS}, found;
+	uint16_t number;
+
+	table_know_series(table, &wanted);
+	table_know_series(table, &wanted);
+	number = table_next_series(table, 0, &found);
+	cr_assert_neq(number, SERIES_NONE);
+	cr_assert(slice_is(found.rule, "hourly"));
+	cr_assert_eq(found.what, COUNT_BYTES);
+	cr_assert_eq(found.window_ms, HOUR_MS);
+	cr_assert_eq(table_next_series(table, (uint16_t)(number + 1), &found), SERIES_NONE);
+	table_free(&table);
+}
+
 Test(table, marks_each_change_once)
 {
 	struct counter_table *table = table_new(1000, key);

@@ -208,6 +208,18 @@ Test(pipeline, another_message_on_the_connection_abandons_the_former)
 	cr_assert(fixture.store.abandons == 1, "another policy connection says nothing");
 }
 
+Test(pipeline, a_message_that_charged_nothing_is_not_abandoned)
+{
+	fixture_start("  - {name: a, check: look}\n  - {name: c, check: count}", NULL);
+	script("a", "bad");
+	ask("RCPT instance=1.1");
+	script("a", "");
+	ask("RCPT instance=2.2");
+	cr_assert(fixture.store.abandons == 0, "the store was never asked about it");
+	ask("RCPT instance=3.3");
+	cr_assert(fixture.store.abandons == 1);
+}
+
 /* ---- cancelling ---- */
 
 static const char cancel_rules[] = "  - {name: a, check: look}\n  - {name: c, check: count}";

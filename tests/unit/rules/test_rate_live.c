@@ -133,6 +133,11 @@ Test(rate_live, subjects_as_people_write_them)
 	cr_expect_str_eq(subject("nobody"), "");
 	cr_expect_eq(fixture.rule->ops->counting(fixture.rule).what, COUNT_BYTES);
 	fixture_stop();
+	fixture_start(RATE("per: client, limits: [{ client: [192.0.2.1], limit: [1/1h, 2/1d] }, { limit: 9/1h }]"));
+	cr_expect_eq(fixture.rule->ops->counting(fixture.rule).window_count, 2, "each once");
+	cr_expect_eq(fixture.rule->ops->counting(fixture.rule).windows_ms[0], 3600000);
+	cr_expect_eq(fixture.rule->ops->counting(fixture.rule).windows_ms[1], 86400000);
+	fixture_stop();
 	fixture_start(RATE("per: recipient_domain, limit: 1/1h"));
 	cr_expect_str_eq(subject("B\xc3\xbc" "cher.example"), "xn--bcher-kva.example");
 	cr_expect_str_eq(subject("@example.com"), "example.com");
