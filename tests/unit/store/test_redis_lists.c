@@ -220,19 +220,20 @@ Test(redis_lists, entries_of_strangers_are_refused)
 	node_put(a, "192.0.2.1", 60000);
 	NODES_UNTIL(node_has(b, "192.0.2.1"));
 	stranger("10", "0.0.0.0/0", "5 0 9000000000000 1 1 3:mx14:autowhy");
-	stranger("11", "192.0.2.7", "nonsense");
-	stranger("12", "192.0.2.8", "5 0 9000000000000 1 0 3:mx14:autowhy");
-	stranger("13", "192.0.2.9", "5 2 9000000000000 1 1 3:mx14:autowhy");
-	stranger("14", "192.0.2.10", "5 0 -7 1 1 3:mx14:autowhy");
-	stranger("15", "192.0.2.11", "5 0 9000000000000 1 1 99:mx14:autowhy");
+	stranger("11", "192.0.2.7/32", "nonsense");
+	stranger("12", "192.0.2.8/32", "5 0 9000000000000 1 0 3:mx14:autowhy");
+	stranger("13", "192.0.2.9/32", "5 2 9000000000000 1 1 3:mx14:autowhy");
+	stranger("14", "192.0.2.10/32", "5 0 -7 1 1 3:mx14:autowhy");
+	stranger("15", "192.0.2.11/32", "5 0 9000000000000 1 1 99:mx14:autowhy");
 	stranger("16", "not an address", "5 0 9000000000000 1 1 3:mx14:autowhy");
 	stranger("17", "192.0.2.12\n18\t192.0.2.13", "5 0 9000000000000 1 1 3:mx14:auto\033[2J");
-	stranger("18", "192.0.2.14", huge);
+	stranger("18", "192.0.2.14/32", huge);
 	stranger("19", huge, "5 0 9000000000000 1 1 3:mx14:autowhy");
-	stranger("20", "192.0.2.15", "5 0 9000000000000 1 1 3:mx14:autowhy");
+	stranger("20", "192.0.2.16", "5 0 9000000000000 1 1 3:mx14:autowhy");
+	stranger("21", "192.0.2.15/32", "5 0 9000000000000 1 1 3:mx14:autowhy");
 	NODES_UNTIL(node_has(b, "192.0.2.15"));
 	cr_assert(b->count == 2 && b->absurd >= 1);
-	cr_assert(node_health(b).bad >= 8, "%d", (int)node_health(b).bad);
+	cr_assert(node_health(b).bad >= 9, "%d", (int)node_health(b).bad);
 	node_put(a, "192.0.2.2", 60000);
 	NODES_UNTIL(node_has(b, "192.0.2.2"));
 }
@@ -307,7 +308,7 @@ static void fill(unsigned count)
 	snprintf(number, sizeof(number), "%u", count);
 	redis_server_say(nodes.server, "EVAL",
 		"for i = 1, tonumber(ARGV[1]) do\n"
-		"local member = string.format('10.%d.%d.%d', i / 65536, i / 256 % 256, i % 256)\n"
+		"local member = string.format('10.%d.%d.%d/32', i / 65536, i / 256 % 256, i % 256)\n"
 		"redis.call('HSET', KEYS[1], member, '5 0 9000000000000 1700000000000 1 '"
 		" .. '3:mx14:autotoo many bad recipients')\n"
 		"redis.call('ZADD', KEYS[2], i, member)\n"
