@@ -79,16 +79,17 @@ const char *show_window(struct ctl *ctl, uint64_t ms)
 
 const char *show_used(struct ctl *ctl, const struct json_value *counter)
 {
+	const struct json_value *limit = json_get(counter, "limit");
 	char memory[160];
 	struct buf out;
 
 	buf_init_fixed(&out, memory, sizeof(memory));
 	buf_add_u64(&out, json_get_u64(counter, "used"));
-	buf_add(&out, SLICE(" of "));
-	if (json_get(counter, "limit"))
-		buf_add_u64(&out, json_get_u64(counter, "limit"));
-	else
-		buf_add(&out, SLICE("unlimited"));
+	if (!limit)
+		buf_add(&out, SLICE(" of unlimited"));
+	else if (limit->type != JSON_NULL) /* null: only other nodes know it */
+		buf_add_format(&out, " of %llu",
+			(unsigned long long)json_get_u64(counter, "limit"));
 	buf_add(&out, SLICE(" "));
 	buf_add(&out, json_get_text(counter, "count"));
 	buf_add(&out, SLICE(" in "));

@@ -124,8 +124,10 @@ static void add_counter(struct json *json, const struct counter *counter)
 	json_text(json, "count", what_words[counter->key.what]);
 	json_u64(json, "window_ms", counter->key.window_ms);
 	json_u64(json, "used", counter->used);
-	if (!counter->unlimited)
+	if (!counter->unlimited && counter->limit != UINT64_MAX)
 		json_u64(json, "limit", counter->limit);
+	if (!counter->unlimited && counter->limit == UINT64_MAX)
+		json_null(json, "limit");
 	if (counter->live)
 		json_bool(json, "live", true);
 	if (counter->free_amount) {

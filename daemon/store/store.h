@@ -91,7 +91,8 @@ struct store_usage {
 /* One counter in a listing. The texts are valid until the function it was handed to returns. */
 struct store_counter {
 	struct counter_key key;
-	uint64_t used, limit; /* limit: the last it was checked against */
+	/* limit: the last it was checked against; UINT64_MAX: by other nodes only. */
+	uint64_t used, limit;
 };
 
 /* A ban as it is kept. Texts are NUL-terminated, printable ASCII. */

@@ -4,11 +4,19 @@
  * DUNNO with uv_try_write. With --parse it also splits the request into its attributes and finds
  * each name in a table. What reeved costs more than this is what its rules cost.
  *
- * usage: responder [--parse] inet:HOST:PORT | unix:/path. Prints READY when it listens; SIGTERM
+ * With --redis TEMPLATE PORT it also sends one command to the Redis on that port for each request, with
+ * hiredis and its adapter for libuv, and answers when that has: what any daemon with such a script costs
+ * at least. TEMPLATE holds one argument a line; @L in it is the login, @R 16 digits out of the recipient,
+ * @X 32 digits out of the instance.
+ *
+ * usage: responder [--parse | --redis TEMPLATE PORT] inet:HOST:PORT | unix:/path. Prints READY when it listens; SIGTERM
  * ends it. It trusts its peer, and counts on there being one request under way as with Postfix,
  * so it is fit for the benchmark only.
  */
+#include <hiredis/adapters/libuv.h>
+#include <hiredis/async.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +43,19 @@ struct late_reply {
 
 static const char reply[] = "action=DUNNO\n\n";
 static bool parse_requests;
+
+#define MAX_ARGUMENTS 128
+#define ARGUMENT_BYTES 512
+
+static struct {
+	redisAsyncContext *link; /* NULL: not asked */
+	int count;
+	char template[MAX_ARGUMENTS][ARGUMENT_BYTES];
+	char argument[MAX_ARGUMENTS][ARGUMENT_BYTES];
+	const char *argv[MAX_ARGUMENTS];
+	size_t len[MAX_ARGUMENTS];
+	bool varies[MAX_ARGUMENTS];
+} redis;
 
 /* In the order in which Postfix sends them. */
 static const char *const names[] = {"request", "protocol_state", "protocol_name", "client_address",
@@ -123,6 +144,74 @@ static bool parse(const char *text, size_t len, struct values *ret_values)
 	return true;
 }
 
+/* ---- Redis ---- */
+
+static uint64_t digest(const char *text, size_t len, uint64_t seed)
+{
+	for (size_t i = 0; i < len; i++)
+		seed = (seed ^ (unsigned char)text[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return seed ^ seed >> 29;
+}
+
+static void fill(int index, const struct values *values)
+{
+	enum { RECIPIENT = 11, INSTANCE = 14, LOGIN = 19 };
+	char *out = redis.argument[index];
+	size_t room = ARGUMENT_BYTES;
+	const char *at = strchr(redis.template[index], '@');
+	int n = snprintf(out, room, "%.*s", (int)(at - redis.template[index]), redis.template[index]);
+	const char *instance = values->at[INSTANCE];
+	size_t len = values->len[INSTANCE];
+	if (at[1] == 'L')
+		n += snprintf(out + n, room - (size_t)n, "%.*s", (int)values->len[LOGIN], values->at[LOGIN]);
+	else if (at[1] == 'R')
+		n += snprintf(out + n, room - (size_t)n, "%016llx",
+			(unsigned long long)digest(values->at[RECIPIENT], values->len[RECIPIENT], 1));
+	else
+		n += snprintf(out + n, room - (size_t)n, "%016llx%016llx",
+			(unsigned long long)digest(instance, len, 2), (unsigned long long)digest(instance, len, 3));
+	n += snprintf(out + n, room - (size_t)n, "%s", at + 2);
+	redis.argv[index] = out;
+	redis.len[index] = (size_t)n;
+}
+
+static void on_redis(redisAsyncContext *link, void *from, void *arg)
+{
+	const redisReply *answer = from;
+	(void)link;
+	if (answer == NULL || answer->type != REDIS_REPLY_ARRAY || answer->elements < 3 ||
+	    strcmp(answer->element[0]->str, "OK") != 0) {
+		fprintf(stderr, "redis: %s\n", answer != NULL && answer->str != NULL ? answer->str : "no OK");
+		exit(EXIT_FAILURE);
+	}
+	peer_answer(arg);
+}
+
+static void ask_redis(struct peer *peer, const struct values *values)
+{
+	for (int i = 0; i < redis.count; i++)
+		if (redis.varies[i])
+			fill(i, values);
+	redisAsyncCommandArgv(redis.link, on_redis, peer, redis.count, redis.argv, redis.len);
+}
+
+static bool open_redis(uv_loop_t *loop, const char *path, const char *port)
+{
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return false;
+	while (redis.count < MAX_ARGUMENTS && fgets(redis.template[redis.count], ARGUMENT_BYTES, file)) {
+		int i = redis.count++;
+		redis.template[i][strcspn(redis.template[i], "\n")] = '\0';
+		redis.varies[i] = strchr(redis.template[i], '@') != NULL;
+		redis.argv[i] = redis.template[i];
+		redis.len[i] = strlen(redis.template[i]);
+	}
+	fclose(file);
+	redis.link = redisAsyncConnect("127.0.0.1", (int)strtol(port, NULL, 10));
+	return redis.link != NULL && !redis.link->err && redisLibuvAttach(redis.link, loop) == REDIS_OK;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct peer *peer = stream->data;
@@ -139,7 +228,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 			return;
 		}
 		peer->used = 0;
-		peer_answer(peer);
+		if (redis.link != NULL)
+			ask_redis(peer, &values);
+		else
+			peer_answer(peer);
 	} else if (peer->used == BUFFER_BYTES) {
 		peer_close(peer);
 	}
@@ -200,10 +292,15 @@ int main(int argc, char **argv)
 	uv_loop_t *loop = uv_default_loop();
 	uv_signal_t term;
 	static struct peer listener;
-	parse_requests = argc == 3 && strcmp(argv[1], "--parse") == 0;
+	bool ask = argc == 5 && strcmp(argv[1], "--redis") == 0;
+	parse_requests = ask || (argc == 3 && strcmp(argv[1], "--parse") == 0);
 	if (argc != 2 && !parse_requests) {
-		fprintf(stderr, "usage: responder [--parse] inet:HOST:PORT | unix:/path\n");
+		fprintf(stderr, "usage: responder [--parse | --redis TEMPLATE PORT] inet:HOST:PORT | unix:/path\n");
 		return 64;
+	}
+	if (ask && !open_redis(loop, argv[2], argv[3])) {
+		fprintf(stderr, "%s, port %s: no template, or no Redis\n", argv[2], argv[3]);
+		return EXIT_FAILURE;
 	}
 	const char *address = argv[argc - 1];
 	int err = listen_at(loop, &listener, address);

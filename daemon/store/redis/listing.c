@@ -33,7 +33,7 @@ static void list_key(const struct listing *listing, const struct counter_key *ke
 {
 	const struct counter_table *table = listing->counters;
 	uint32_t slot = table_find(table, key, table_hash(table, key));
-	struct store_counter counter = {.key = *key};
+	struct store_counter counter = {.key = *key, .limit = UINT64_MAX};
 	struct window window;
 
 	if (slot != TABLE_NONE) {

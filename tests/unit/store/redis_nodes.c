@@ -120,7 +120,7 @@ struct node *nodes_start(void)
 		.hash_key = hash_key_random(),
 	};
 
-	*node = (struct node){.watcher = {on_ban, on_gone}};
+	*node = (struct node){.watcher = {.ban_put = on_ban, .ban_gone = on_gone}};
 	node->store.watcher = &node->watcher;
 	node->link = redis_link_new(&options, nodes_now());
 	options.channel = SLICE("{reeve}:hint");

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The benchmark of the Redis store: reeved against a bare server on libuv and hiredis that sends the same command for
+each request (the responder with --redis), both on one Redis.
+
+The command is taken from a reeved by MONITOR. Slices are run in turn as in run.py, and a ratio is the median over
+neighbours. Redis' own time is what INFO cpu says; instructions are callgrind's, of the difference of two runs; system
+calls are those of strace -c, reeved's in the same way.
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+
+from policy import Policy, submission  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
+from run import BUILD, Bench, callgrind_totals  # noqa: E402
+
+CONFIG = """\
+listen: ["{listen}"]
+control: unix:{dir}/control.sock
+store: {{ url: "redis://127.0.0.1:{redis}", node: {node} }}
+dns: {{ servers: ["127.0.0.1:{dns}"] }}
+site: {{ origin: example.com, domains: [example.com] }}
+rules:
+{rules}
+log: {{ to: stderr, decisions: {decisions} }}
+"""
+RULE = "  - {{ name: limit{0}, check: rate, per: {1}, limits: [{{ limit: 1000000000/1h }}], warn_at: off }}"
+PER = ("login", "client", "recipient_domain")
+
+
+class ClusterBench(Bench):
+    def __init__(self, args, folder):
+        super().__init__(args, folder)
+        self.redis = RedisServer().start()
+        self.admin = self.redis.client()
+        self.number = 0
+
+    def reeved(self, kind, wrap=(), limits=1):
+        address = self.address(kind, "reeved")
+        folder = tempfile.mkdtemp(prefix="reeved-", dir=self.dir)
+        config = os.path.join(folder, "reeve.yaml")
+        self.number += 1
+        with open(config, "w", encoding="ascii") as file:
+            file.write(CONFIG.format(listen=address, dir=folder, redis=self.redis.port, dns=self.dns_port,
+                                     node="bench%d" % self.number, decisions=self.args.decisions,
+                                     rules="\n".join(RULE.format(i, PER[i]) for i in range(limits))))
+        server = self._start("reeved", [*wrap, self.args.reeved, "-c", config], address)
+        self.load(server, 1, requests=200)      # connected, scripts loaded
+        return server
+
+    def template(self, limits):
+        """One real command, with the places that change marked."""
+        server = self.reeved("unix", limits=limits)
+        monitor = self.redis.client()
+        monitor("MONITOR")
+        with Policy(server.address[5:]) as link:
+            link.ask(submission("template@example.com", instance="7.7.7.0", recipient="template@example.com"))
+        line = ""
+        while '"EVALSHA"' not in line or ":c:limit0:" not in line:
+            line = monitor._line().decode()
+        monitor.close()
+        words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+        self.stop()
+        fence = next(word for word in words if ":n:" in word)
+        keys = int(words[2])
+        self.admin("SET", fence, words[3 + keys])
+        words[4 + keys] = "9000000000000"          # not after
+        words[3 + keys + 7] = "@R"
+        words = [re.sub(r"(?<=:x:)[0-9a-f]{32}$", "@X", word).replace("template@example.com", "@L") for word in words]
+        path = os.path.join(self.dir, "template%d" % limits)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("\n".join(words) + "\n")
+        return path
+
+    def bare(self, kind, limits, wrap=()):
+        address = self.address(kind, "responder")
+        command = [f"{BUILD}/bench/responder", "--redis", self.template(limits), str(self.redis.port), address]
+        return self._start("responder", [*wrap, *command], address)
+
+    def redis_us(self):
+        facts = self.admin("INFO", "cpu").decode()
+        return sum(float(re.search(name + r":([\d.]+)", facts).group(1))
+                   for name in ("used_cpu_sys", "used_cpu_user")) * 1e6
+
+    def close(self):
+        super().close()
+        self.admin.close()
+        self.redis.close()
+
+
+def pairs(bench, connections, limits):
+    args = bench.args
+    base, ours = bench.bare("unix", limits), bench.reeved("unix", limits=limits)
+    for server in (base, ours):
+        bench.load(server, connections, seconds=args.warm)
+    rows = []
+    for _ in range(args.pairs):
+        first = bench.load(base, connections, seconds=args.slice)
+        before = bench.redis_us()
+        second = bench.load(ours, connections, seconds=args.slice)
+        rows.append((first, second, (bench.redis_us() - before) / second["requests"]))
+    bench.stop()
+
+    def med(side, key):
+        return statistics.median(row[side][key] for row in rows)
+    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: bare {med(0, 'rate'):6.0f}/s, "
+          f"reeved {med(1, 'rate'):6.0f}/s, ratio {statistics.median(r[1]['rate'] / r[0]['rate'] for r in rows):.2f}; "
+          f"reeved p50 {med(1, 'p50_us'):.0f} us, p99 {med(1, 'p99_us'):.0f} us; "
+          f"Redis {statistics.median(r[2] for r in rows):.1f} us a request", flush=True)
+
+
+def plain_get(bench, count):
+    """What Redis takes for a GET, for comparison."""
+    bench.admin("SET", "plain", "x")
+    before = bench.redis_us()
+    subprocess.run(["redis-benchmark", "-p", str(bench.redis.port), "-c", "64", "-n", str(count), "-q", "GET", "plain"],
+                   stdout=subprocess.DEVNULL, check=True)
+    print(f"Redis, plain GET: {(bench.redis_us() - before) / count:.1f} us", flush=True)
+
+
+def instructions(bench, connections, count, limits):
+    totals = []
+    for requests in (count, 2 * count):
+        out = f"{bench.dir}/callgrind.{limits}.{requests}"
+        wrap = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}", "-q"]
+        server = bench.reeved("unix", wrap, limits)
+        bench.load(server, connections, requests=requests, logins=1000)
+        bench.stop()
+        totals.append(callgrind_totals(out)[0])
+    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: "
+          f"{(totals[1] - totals[0]) / count:.0f} user instructions a request", flush=True)
+
+
+def system_calls(bench, connections, count, limits):
+    """Of one run in its middle, so that start and end are not in it."""
+    server = bench.reeved("unix", limits=limits)
+    out = f"{bench.dir}/strace"
+    tracer = subprocess.Popen(["strace", "-c", "-f", "-o", out, "-p", str(server.process.pid)], stderr=subprocess.PIPE,
+                              text=True)
+    tracer.stderr.readline()                       # "attached"
+    bench.load(server, connections, requests=count)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(30)
+    bench.stop()
+    with open(out, encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    calls = {line[-1]: int(line[3]) for line in lines if len(line) >= 5 and line[3].isdigit() and line[-1] != "total"}
+    most = sorted(calls.items(), key=lambda item: -item[1])[:5]
+    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: {sum(calls.values()) / count:.2f} "
+          f"system calls a request ({', '.join(f'{name} {number / count:.2f}' for name, number in most)})", flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description="reeved with Redis against the bare server")
+    p.add_argument("--reeved", default=f"{BUILD}/reeved")
+    p.add_argument("--connections", default="1,64")
+    p.add_argument("--limits", default="1,3")
+    p.add_argument("--pairs", type=int, default=5)
+    p.add_argument("--slice", type=float, default=1.0)
+    p.add_argument("--warm", type=float, default=1.0)
+    p.add_argument("--logins", type=int, default=10000)
+    p.add_argument("--decisions", default="all")
+    p.add_argument("--count", type=int, default=10000, help="requests of a callgrind run; 0: leave out")
+    args = p.parse_args()
+    args.bare = args.memory = False
+    for program in ("redis-server", "redis-benchmark"):
+        if not shutil.which(program):
+            sys.exit(f"{program} is missing: apt-get install redis-server redis-tools")
+    folder = tempfile.mkdtemp(prefix="reeve-bench-")
+    bench = ClusterBench(args, folder)
+    try:
+        for limits in map(int, args.limits.split(",")):
+            for connections in map(int, args.connections.split(",")):
+                pairs(bench, connections, limits)
+        plain_get(bench, 200000)
+        for limits in map(int, args.limits.split(",")):
+            if shutil.which("strace"):
+                system_calls(bench, 64, 50000, limits)
+            if args.count and shutil.which("valgrind"):
+                instructions(bench, 64, args.count, limits)
+    finally:
+        bench.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
