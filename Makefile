@@ -313,6 +313,13 @@ bench:
 	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs
 	@tests/bench/run.py $(BENCH_ARGS)
 
+# The Redis store against a bare server that runs the same script.
+.PHONY: bench-cluster
+bench-cluster:
+	@tests/deps.sh bench
+	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs
+	@tests/bench/cluster.py $(BENCH_ARGS)
+
 soak:
 	@tests/deps.sh bench
 	+$(Q)$(SUBMAKE) PROFILE=release programs bench-programs

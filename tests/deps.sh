@@ -19,7 +19,7 @@ if tls_to_redis; then
 fi
 check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-server"
 postfix='postfix postfix-pcre'
-bench="$run valgrind python3"
+bench="$run valgrind strace redis-server redis-tools python3"
 ci="$check valgrind cppcheck clang-tidy clang-format mandoc"
 package="$run build-essential debhelper libssl-dev"
 # libFuzzer comes with clang's run-time library, whose package carries clang's version in its name.

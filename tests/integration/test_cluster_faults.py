@@ -3,8 +3,10 @@
 afterwards Redis holds what was granted."""
 
 import signal
+import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 
 from cluster import SITE, Client, Cluster, Node, login_rate, one_recipient, quantile, run_clients
@@ -255,6 +257,9 @@ class Refusals(Faults):
         self.assertEqual(self.ask("one@example.com", 9), ["DUNNO"] * 5 + ["450 4.7.1"] * 4, "its share of 9")
         for node in self.cluster:
             node.wait_log("event=store_away why=%s" % why, timeout_s=5)
+        calls = self.cluster[0].status()["store"]["calls"]
+        let_pass(1.0)
+        self.assertLess(self.cluster[0].status()["store"]["calls"] - calls, 50, "no storm on a Redis in trouble")
         end(admin)
         admin.close()
         self.back()
@@ -319,6 +324,36 @@ class Names(Faults):
         let_pass(4)
         self.assertTrue(node.child.running())
         self.assertEqual(node.log("event=node_name_taken"), [])
+
+    def test_tls_where_it_was_not_built_in(self):
+        """Said with file, line and column, and no socket opens; where it was built in, the configuration is good."""
+        node = self.cluster[0]
+        with PrivateDir() as folder:
+            path = folder + "/reeve.yaml"
+            with open(path, "w", encoding="ascii") as file:
+                file.write("store:\n  url: rediss://redis.example.net\n")
+            done = subprocess.run([REEVED, "-t", "-c", path], capture_output=True, text=True, check=False)
+        if done.returncode == 78:
+            self.assertIn(path + ":2:8: 'store.url': rediss:// needs hiredis 1.0 or later", done.stderr)
+        else:
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(node.child.running())
+
+    def test_metrics(self):
+        port = free_port()
+        node = self.cluster[0]
+        node.write("metrics: inet:127.0.0.1:%d\n" % port + self.text)
+        node.restart().ready()
+        node.ask(one_recipient("m@example.com", "m.1.1.0"))
+        text = urllib.request.urlopen("http://127.0.0.1:%d/metrics" % port, timeout=5).read().decode()
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        self.assertEqual([values["reeve_store_" + name] for name in
+                          ("asked", "failing", "nodes", "counters", "local_total", "channel", "lists_unsent")],
+                         ["1", "0", "1", "1", "0", "1", "0"])
+        self.assertGreater(int(values["reeve_store_calls_total"]), 10)
+        code, status = node.ctl("status")
+        self.assertEqual(code, 0)
+        self.assertRegex(status, r"redis +decides: 127\.0\.0\.1:%d; node node0, 1 in all" % self.redis.port)
 
     def test_reload_names_what_needs_a_restart(self):
         node = self.cluster[0]

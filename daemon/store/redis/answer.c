@@ -458,6 +458,8 @@ static void answer_error(
 		again(counters, ask);
 		return;
 	}
+	if (ask->kind == ASK_ASSERT)
+		counters->assert_at_mono_ms = counters->now.mono_ms + ASSERT_AGAIN_MS;
 	give_up(counters, ask);
 }
 

@@ -19,6 +19,7 @@
 #define ASSERTED_A_COMMAND 16
 #define ASSERTS_OUT 4
 #define MAX_TRIES 4
+#define ASSERT_AGAIN_MS 1000 /* after Redis refused */
 #define INCARNATION_BYTES 16
 #define MAX_NUMBER ((UINT64_C(1) << 53) - 1) /* what a script can count to */
 

@@ -285,6 +285,7 @@ void shared_run(struct shared *shared, struct clock_now now)
 	}
 	if (now.mono_ms < shared->retry_mono_ms)
 		return;
+	shared->retry_mono_ms = 0;
 	shared_flush(shared);
 	shared_pull(shared);
 }

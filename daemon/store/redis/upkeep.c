@@ -10,7 +10,6 @@
 
 #define GREET_AGAIN_MS 250
 #define BEAT_MS 1000
-#define ASSERT_AGAIN_MS 1000
 #define ALIVE_MS 1000 /* a lease that has grown by so much was renewed */
 #define SWEEP_TXNS 4096
 #define SWEEP_ASKS 256
