@@ -217,17 +217,21 @@ class Flushed(Faults):
         for client in load:
             client.start()
         let_pass(0.3)
-        admin("FLUSHALL")
         begun = time.monotonic()
+        admin("FLUSHALL", "ASYNC")      # else Redis stands still for as long as it takes to free all keys
         self.assertRegex(self.cluster[0].ask(one_recipient(full, "f.1.1.1", "r9@outside.example")), "^450 4.7.1 3 of 3 ")
-        wait_for(lambda: "all: %d" % self.counters(admin), lambda: self.counters(admin) >= number + 1, 30)
+        # Looking at all keys would keep Redis from its work, so only when there are enough of them.
+        wait_for(lambda: "all: %d" % self.counters(admin),
+                 lambda: admin("DBSIZE") > number and self.counters(admin) >= number + 1, 30)
         took = time.monotonic() - begun
         for client in load:
             client.ended = True
         for client in load:
             client.join()
-        slowest = max(answer[1] for client in load for answer in client.answers)
-        print("%d counters whole after %.2f s, slowest request %.1f ms" % (number, took, 1e3 * slowest))
+        taken = [answer[1] for client in load for answer in client.answers]
+        slowest = max(taken)
+        print("%d counters whole after %.2f s; requests: p99 %.1f ms, slowest %.1f ms" % (
+            number, took, 1e3 * quantile(taken, 0.99), 1e3 * slowest))
         self.assertLess(took, 10)
         self.assertLess(slowest, 0.05)
         self.assertEqual([client.failure for client in load if client.failure], [])
