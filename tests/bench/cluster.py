@@ -58,6 +58,9 @@ class ClusterBench(Bench):
         self.load(server, 1, requests=200)      # connected, scripts loaded
         return server
 
+    def load(self, server, connections, **options):
+        return super().load(server, connections, **{"mix": "rcpt", **options})
+
     def template(self, limits):
         """One real command, with the places that change marked."""
         server = self.reeved("unix", limits=limits)
