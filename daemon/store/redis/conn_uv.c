@@ -16,6 +16,7 @@
 #include <hiredis/sds.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -290,6 +291,26 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 			write_once(conn);
 	}
 	watch(conn);
+}
+
+bool conn_turn(struct conn *conn, int timeout_ms)
+{
+	struct pollfd socket = {.events = POLLIN};
+
+	conn_flush(conn);
+	if (conn->over || conn->connecting || conn->write_failed)
+		return false;
+	socket.fd = conn->redis->fd;
+	socket.events = (short)(POLLIN | (conn->unsent ? POLLOUT : 0));
+	if (poll(&socket, 1, timeout_ms) <= 0)
+		return false;
+	uv_update_time(conn->poll.loop);
+	if (conn->unsent && (socket.revents & POLLOUT))
+		write_once(conn);
+	if (socket.revents & (POLLIN | POLLERR | POLLHUP))
+		read_all(conn);
+	watch(conn);
+	return !conn->over && !conn->write_failed;
 }
 
 static void set_options(int fd, bool tcp)

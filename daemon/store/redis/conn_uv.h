@@ -48,6 +48,10 @@ uint64_t conn_writes(const struct conn *conn);
 void conn_run(struct conn *conn);
 bool conn_wants_run(const struct conn *conn);
 
+/* Without the loop: writes what it can, waits at most `timeout_ms` for bytes, and hands out the
+ * replies in them. false: nothing came, or it is over. */
+bool conn_turn(struct conn *conn, int timeout_ms);
+
 uint64_t conn_mono_ms(const struct uv_loop_s *loop);
 
 #endif

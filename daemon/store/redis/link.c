@@ -359,6 +359,13 @@ void redis_link_flush(struct redis_link *link)
 		conn_flush(link->conn);
 }
 
+bool redis_link_turn(struct redis_link *link, uint64_t timeout_ms)
+{
+	if (link->state != STATE_UP || link->calls.count == 0)
+		return false;
+	return conn_turn(link->conn, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	if (a == 0 || b == 0)

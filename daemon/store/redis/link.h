@@ -107,6 +107,10 @@ void redis_link_close(struct redis_link **link);
 void redis_link_run(struct redis_link *link, struct clock_now now);
 /* The last: one write. */
 void redis_link_flush(struct redis_link *link);
+/* At the end of a process, when the loop does not turn any more: sends, and blocks until replies
+ * come, `timeout_ms` at most. Callbacks come as from I/O. false: nothing is out, nothing came, or
+ * the link is not UP. */
+bool redis_link_turn(struct redis_link *link, uint64_t timeout_ms);
 /* The next mono_ms at which redis_link_run() has something to do. */
 uint64_t redis_link_next(const struct redis_link *link) __attribute__((warn_unused_result));
 /* Now, also inside callbacks from I/O, where the turn's time is old. */

@@ -97,6 +97,32 @@ Test(redis_link, errors_are_answers)
 	cr_assert(rig_health().errors[REDIS_ERROR_NOSCRIPT] == 1);
 }
 
+Test(redis_link, turns_without_its_loop)
+{
+	struct probe second = {0}, first = {.then = &second};
+
+	start(NULL);
+	cr_assert(probe_send(&first, 1000, "INCR", "{reeve}:n", NULL));
+	while (redis_link_turn(rig.link, 5000))
+		;
+	cr_assert(first.answered && first.integer == 1);
+	cr_assert(second.answered && !second.ended, "what a callback sends goes too");
+	cr_assert_not(redis_link_turn(rig.link, 5000), "nothing is out: no waiting");
+}
+
+Test(redis_link, frozen_it_does_not_turn_for_longer_than_it_was_told)
+{
+	struct probe probe = {0};
+
+	start(NULL);
+	redis_server_freeze(server);
+	cr_assert(probe_send(&probe, 60000, "PING", NULL));
+	cr_assert_not(redis_link_turn(rig.link, 1));
+	cr_assert_not(probe.answered);
+	redis_link_forget(rig.link, &probe.call);
+	redis_server_thaw(server);
+}
+
 Test(redis_link, selects_its_database)
 {
 	struct probe probe = {0};
