@@ -11,7 +11,9 @@
 
 static struct ban ban_of(const char *network, uint32_t times)
 {
-	struct ban ban = {.since_wall_ms = 1700, .until_wall_ms = 1800, .times = times};
+	struct ban ban = {.since_wall_ms = CONTRACT_BEGINS_WALL_MS - MINUTE_MS,
+		.until_wall_ms = CONTRACT_BEGINS_WALL_MS + HOUR_MS,
+		.times = times};
 	const char *why;
 
 	cr_assert(cidr_parse(slice_of(network), &ban.network, &why));
@@ -62,7 +64,7 @@ void contract_bans_are_put_replaced_and_removed(struct contract *contract)
 	cr_assert_eq(bans(contract, "192.0.2.1/32", &got), 3);
 	cr_assert_eq(got.times, 1);
 	cr_assert_str_eq(got.reason, ban.reason);
-	cr_assert_eq(got.until_wall_ms, 1800);
+	cr_assert_eq(got.until_wall_ms, CONTRACT_BEGINS_WALL_MS + HOUR_MS);
 	ban.times = 7;
 	ban.manual = true;
 	ban.until_wall_ms = UINT64_MAX;
@@ -184,6 +186,7 @@ void contract_transactions_survive_a_restart(struct contract *contract)
 	contract_settle(contract, 1, 2, 0, false);
 	cr_assert_eq(contract_used(contract, charges[0]), 4);
 	contract_pass(contract, 10 * MINUTE_MS);
+	contract_sync(contract);
 	cr_assert_eq(contract_used(contract, charges[0]), 2, "2 and 3 never settled");
 }
 
@@ -195,6 +198,7 @@ void contract_learned_services_survive_a_restart(struct contract *contract)
 	contract_reserve(contract, 1, 1, 1, charge);
 	contract_reopen(contract, contract->setup);
 	contract->store->ops->abandon(contract->store, contract_id(1), contract->now);
+	contract_sync(contract);
 	cr_assert_eq(contract_used(contract, charge), 0);
 }
 

@@ -34,7 +34,7 @@ void contract_run(struct contract_backend *backend, void (*test)(struct contract
 	struct contract contract = {
 		.backend = backend,
 		.setup = {.max_counters = 10000, .max_transactions = 10000},
-		.now = {100 * HOUR_MS, UINT64_C(1700000000000)},
+		.now = {100 * HOUR_MS, CONTRACT_BEGINS_WALL_MS},
 	};
 
 	backend->begin(backend);
@@ -49,6 +49,11 @@ void contract_pass(struct contract *contract, uint64_t ms)
 	contract->now.mono_ms += ms;
 	contract->now.wall_ms += ms;
 	contract->store->ops->tick(contract->store, contract->now);
+}
+
+void contract_sync(struct contract *contract)
+{
+	contract->backend->sync(contract->backend, contract->store, contract->now);
 }
 
 void contract_in_killed_child(struct contract *contract, void (*work)(struct contract *))
@@ -161,7 +166,7 @@ struct store_settle contract_settle(struct contract *contract, uint64_t transact
 	return op;
 }
 
-uint64_t contract_used(struct contract *contract, struct store_charge charge)
+struct store_usage contract_usage(struct contract *contract, struct store_charge charge)
 {
 	struct asker asker = {.waiter.wake = wake};
 	struct store_usage op = {
@@ -169,5 +174,11 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge)
 
 	store_usage(contract->store, &op, contract->now);
 	wait_for(contract, &op.op, &asker);
-	return op.used;
+	op.op.waiter = NULL;
+	return op;
+}
+
+uint64_t contract_used(struct contract *contract, struct store_charge charge)
+{
+	return contract_usage(contract, charge).used;
 }

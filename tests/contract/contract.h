@@ -47,12 +47,15 @@ void contract_close(struct contract *contract);
 /* With other settings, keeping what is stored. */
 void contract_reopen(struct contract *contract, struct contract_setup setup);
 void contract_pass(struct contract *contract, uint64_t ms);
+/* What was begun without waiting for it (giving back, resetting) is done when this returns. */
+void contract_sync(struct contract *contract);
 /* Runs `work` in a child that then kills itself with SIGKILL, its store open; ours is closed
  * meanwhile. */
 void contract_in_killed_child(struct contract *contract, void (*work)(struct contract *));
 
 #define MINUTE_MS UINT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
+#define CONTRACT_BEGINS_WALL_MS UINT64_C(1700000000000)
 #define CONTRACT_SERVICE 25
 
 struct hash128 contract_id(uint64_t number);
@@ -66,6 +69,7 @@ bool contract_reserve(struct contract *contract, uint64_t transaction, uint64_t 
 	unsigned asked, struct store_charge charge);
 struct store_settle contract_settle(struct contract *contract, uint64_t transaction,
 	uint64_t recipients, uint64_t size_bytes, bool end_of_message);
+struct store_usage contract_usage(struct contract *contract, struct store_charge charge);
 uint64_t contract_used(struct contract *contract, struct store_charge charge);
 
 /* For every store. */

@@ -65,7 +65,7 @@ static void end(struct contract_backend *backend)
 	redis_server_end(&place->server);
 }
 
-static void wait_until_asked(struct place *place)
+static void wait_until_all_is_there(struct place *place)
 {
 	uint64_t end_ms = real_now(place).mono_ms + TOO_LONG_MS;
 	struct redis_store_health health;
@@ -75,7 +75,7 @@ static void wait_until_asked(struct place *place)
 		store_redis_health(place->store, &health);
 		cr_assert(real_now(place).mono_ms < end_ms, "Redis is not asked: %s %s",
 			redis_trouble_name(health.link.trouble), health.link.detail);
-	} while (!health.asked);
+	} while (!health.asked || !health.lists.bans.complete || !health.lists.overrides.complete);
 }
 
 static struct store *open_store(
@@ -112,21 +112,27 @@ static struct store *open_store(
 	if (place->pid != getpid()) /* a child's polling is not to be its parent's */
 		cr_assert_eq(uv_loop_fork(&place->loop), 0);
 	place->store = store_redis_open(&options, now);
-	wait_until_asked(place);
+	wait_until_all_is_there(place);
 	return place->store;
 }
 
 static bool pump(struct contract_backend *backend)
 {
-	turn(backend->data);
-	return true;
+	struct place *place = backend->data;
+	struct redis_store_health health;
+
+	store_redis_health(place->store, &health);
+	turn(place);
+	return health.link.out > 0 || !health.asked;
 }
 
-/* What was answered is in Redis. */
+/* What was answered is in Redis; the rest is when all answers have come. */
 static void sync_store(struct contract_backend *backend, struct store *store, struct clock_now now)
 {
-	(void)backend;
 	store->ops->tick(store, now);
+	do
+		turn(backend->data);
+	while (pump(backend));
 }
 
 static struct place redis_place;
@@ -138,32 +144,6 @@ static struct contract_backend redis = {
 	{                                              \
 		contract_run(&redis, contract_##name); \
 	}
-CASE(a_charge_counts)
-CASE(all_gates_or_none)
-CASE(soft_ones_never_refuse)
-CASE(a_repeat_charges_nothing)
-CASE(without_transaction_repeats_count)
-CASE(warns_once)
-CASE(says_when_to_come_back)
-CASE(free_again_after_the_window)
-CASE(settle_lowers_and_is_idempotent)
-CASE(settle_raises_or_refuses)
-CASE(settle_knows_free_recipients)
-CASE(settle_of_unknown)
-CASE(messages_and_bytes)
-CASE(one_subject_settles_where_it_can)
-CASE(refund_gives_all_back)
-CASE(abandoned_where_the_service_settles)
-CASE(unsettled_ends_after_ten_minutes)
-CASE(reservations_stand_where_nothing_settles)
-CASE(many_subjects)
-CASE(hostile_subjects)
-CASE(bans_are_put_replaced_and_removed)
-CASE(a_dry_charge_changes_nothing)
-CASE(a_dry_refusal_changes_nothing)
-CASE(a_dry_charge_says_what_is_free_when)
-CASE(a_dry_settlement_changes_nothing)
-CASE(overrides_are_put_replaced_and_removed)
-CASE(overrides_end)
-CASE(counters_survive_a_restart)
+CONTRACT_CASES(CASE)
+CONTRACT_DURABLE_CASES(CASE)
 #undef CASE

@@ -361,3 +361,15 @@ bool command_greet(struct counters *counters, bool beat, bool as_text)
 	return send_script(
 		&writer, SCRIPT_HELLO, as_text, &counters->greeting, counters->options.timeout_ms);
 }
+
+bool command_seek(struct counters *counters, struct slice cursor)
+{
+	struct writer writer = begin(counters);
+
+	put_fence_key(&writer);
+	put_plain_key(&writer, "x", SLICE_EMPTY);
+	put_head(&writer);
+	put(&writer, cursor);
+	return send_script(&writer, SCRIPT_SEEK, !counters->has_sha[SCRIPT_SEEK], &counters->seek,
+		counters->options.timeout_ms);
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the files of the counters share: counters.c what is asked, command.c how it is put, answer.c
- * what is made of the answers, alone.c decisions without Redis, upkeep.c what goes on by itself.
+ * what is made of the answers, alone.c decisions without Redis, upkeep.c what goes on by itself,
+ * seek.c transactions whose node is gone.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
 #define REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
@@ -107,6 +108,10 @@ struct counters {
 	struct hash128 *drops;
 	unsigned drop_count, drop_room;
 	bool drop_out;
+	struct redis_call seek;
+	char seek_cursor[32];
+	size_t seek_cursor_len;   /* 0: from the beginning */
+	uint64_t seek_at_mono_ms; /* UINT64_MAX: not begun */
 	struct bad_key bad_keys[MAX_BAD_KEYS];
 	unsigned bad_key_count;
 	/* scratch */
@@ -142,6 +147,14 @@ struct clock_now store_clock(const struct counters *counters);
 bool command_send(struct counters *counters, struct ask *ask, uint64_t timeout_ms);
 bool command_load(struct counters *counters, enum script script);
 bool command_greet(struct counters *counters, bool beat, bool as_text);
+
+bool command_seek(struct counters *counters, struct slice cursor);
+
+/* ---- seek.c ---- */
+void seek_init(struct counters *counters);
+void seek_begin(struct counters *counters);
+void seek_run(struct counters *counters);
+uint64_t seek_next(const struct counters *counters);
 
 /* ---- answer.c ---- */
 void answer_came(struct redis_call *call, const struct redis_reply *reply);

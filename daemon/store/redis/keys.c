@@ -118,3 +118,19 @@ bool keys_parse_hash(struct slice text, uint64_t *ret)
 	*ret = hash;
 	return true;
 }
+
+bool keys_parse_transaction(const struct keys *keys, struct slice text, struct hash128 *ret)
+{
+	struct slice rest;
+	struct hash128 id;
+
+	if (!slice_starts_with(text, keys->base))
+		return false;
+	rest = slice_from(text, keys->base.len);
+	if (rest.len != 34 || !slice_starts_with(rest, SLICE("x:")) ||
+		!keys_parse_hash(slice_make(rest.data + 2, 16), &id.hi) ||
+		!keys_parse_hash(slice_make(rest.data + 18, 16), &id.lo) || hash128_is_zero(id))
+		return false;
+	*ret = id;
+	return true;
+}

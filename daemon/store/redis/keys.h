@@ -32,4 +32,7 @@ bool keys_parse_hash(struct slice text, uint64_t *ret) __attribute__((warn_unuse
 bool keys_parse_counter(const struct keys *keys, struct slice text, struct counter_key *ret)
 	__attribute__((warn_unused_result));
 
+bool keys_parse_transaction(const struct keys *keys, struct slice text, struct hash128 *ret)
+	__attribute__((warn_unused_result));
+
 #endif

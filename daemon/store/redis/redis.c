@@ -10,6 +10,7 @@
 #include "daemon/store/redis/tallies.h"
 
 #define CHANNEL_BYTES 256
+#define LEAVE_MS 1000 /* at the end, for what is still to be said */
 
 struct redis_store {
 	struct store store;
@@ -209,14 +210,29 @@ static bool override_remove(
 
 /* ---- opening and closing ---- */
 
-/* What is unsent goes out, if the socket takes it; nobody waits for the answers, which come here
- * as none: so the link is known until all of them have come. */
+/* What was given back or changed at the last moment goes out, and so does what is in doubt. */
+static void leave(struct redis_store *redis)
+{
+	uint64_t mono_ms = redis_link_now(redis->link).mono_ms, end_ms = mono_ms + LEAVE_MS;
+
+	do {
+		struct clock_now now = port_now(&redis->port);
+
+		counters_run(redis->counters, now);
+		lists_run(redis->lists, now);
+		lists_flush(redis->lists);
+		redis_link_flush(redis->link);
+		mono_ms = redis_link_now(redis->link).mono_ms;
+	} while (mono_ms < end_ms && redis_link_turn(redis->link, end_ms - mono_ms));
+}
+
+/* Calls that are still out end here, unanswered: so the link is known until all have. */
 static void close_store(struct store *store)
 {
 	struct redis_store *redis = of(store);
 	struct redis_link *link = redis->link;
 
-	store_redis_flush(store);
+	leave(redis);
 	redis_link_close(&redis->channel);
 	redis_link_close(&link);
 	redis->link = NULL;

@@ -40,6 +40,7 @@ PART(refund)
 PART(assert)
 PART(look)
 PART(reset)
+PART(seek)
 PART(list)
 PART(list_pull)
 PART(list_put)
@@ -68,6 +69,7 @@ static const struct part parts[SCRIPTS][MAX_PARTS] = {
 	[SCRIPT_ASSERT] = {FENCED, P(window), P(assert)},
 	[SCRIPT_LOOK] = {FENCED, P(window), P(wait), P(look)},
 	[SCRIPT_RESET] = {FENCED, P(window), P(reset)},
+	[SCRIPT_SEEK] = {FENCED, P(window), P(txn), P(seek)},
 	[SCRIPT_LIST_PULL] = {P(time), P(list), P(list_pull)},
 	[SCRIPT_LIST_PUT] = {P(time), P(list), P(list_put)},
 	[SCRIPT_LIST_REMOVE] = {P(time), P(list), P(list_remove)},

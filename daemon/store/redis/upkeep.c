@@ -117,6 +117,7 @@ static void is_ready(struct counters *counters)
 	counters->assert_slot = 0;
 	counters->assert_level = 0;
 	counters->assert_at_mono_ms = 0;
+	seek_begin(counters);
 	counters_go_on(counters);
 }
 
@@ -178,6 +179,7 @@ void upkeep_init(struct counters *counters)
 	counters->greeting.answered = greeted;
 	counters->greeting.overdue = greeting_overdue;
 	counters->greeting.writes = true;
+	seek_init(counters);
 	for (int i = 0; i < SCRIPTS; i++) {
 		counters->loads[i].call.answered = loaded;
 		counters->loads[i].counters = counters;
@@ -427,6 +429,7 @@ void upkeep_run(struct counters *counters)
 			break;
 	}
 	send_drops(counters);
+	seek_run(counters);
 }
 
 uint64_t upkeep_next(const struct counters *counters)
@@ -439,7 +442,7 @@ uint64_t upkeep_next(const struct counters *counters)
 		counters->assert_at_mono_ms && counters->assert_at_mono_ms < next &&
 		counters->asserts_out < ASSERTS_OUT)
 		next = counters->assert_at_mono_ms;
-	return next;
+	return seek_next(counters) < next ? seek_next(counters) : next;
 }
 
 void upkeep_tick(struct counters *counters)
