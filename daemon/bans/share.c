@@ -2,7 +2,8 @@
 /*
  * What is told to other nodes: with a strike, a failed login or a good one all that this node has seen
  * of the address and not told yet, as far as its own windows still hold it. Nothing else is told, so
- * that mail without strikes costs nothing.
+ * that mail without strikes costs nothing; but where Postfix's log is read, a good login is told once an
+ * hour and address.
  */
 #include "daemon/bans/bans_inner.h"
 
@@ -70,6 +71,7 @@ bool bans_share_address(struct bans *bans, struct strikes_entry *entry, const st
 	return send(bans, entry, &strikes, now);
 }
 
+/* It speaks against what only Postfix's log shows, so without that nobody has to know. */
 void bans_share_good_login(struct bans *bans, struct strikes_entry *entry, const struct ip *unit,
 			   struct clock_now now)
 {
@@ -77,7 +79,7 @@ void bans_share_good_login(struct bans *bans, struct strikes_entry *entry, const
 		.of = 'a', .key = *unit, .event = SHARE_NO_ANSWER, .good_login = true,
 	};
 
-	if (!bans->share || (entry->good_login_told_mono_ms &&
+	if (!bans->share || !bans->answers || (entry->good_login_told_mono_ms &&
 			     now.mono_ms - entry->good_login_told_mono_ms < GOOD_LOGIN_AGAIN_MS))
 		return;
 	set_windows(bans, &strikes);

@@ -106,7 +106,10 @@ class Counting(unittest.TestCase):
         with Cluster(SITE + """rules:
   - { name: per-message, check: recipients, limit: 3 }
   - { name: literals, check: address_literal }
-  - { name: hourly, check: rate, per: login, limits: [{ limit: 9/1h }] }
+  - name: hourly
+    check: rate
+    per: login
+    limits: [{ login: [free@example.com], limit: unlimited }, { limit: 9/1h }]
 """, "redis://127.0.0.1:%d" % self.redis.port, 1, store="prefix: quiet") as cluster:
             client = self.redis.client()
             client("CONFIG", "RESETSTAT")
@@ -114,6 +117,9 @@ class Counting(unittest.TestCase):
                 for i in range(500):
                     self.assertEqual(link.ask(one_recipient("", "%x.1.1.0" % i, sasl_method="", server_port=25,
                                                             sender="sender@example.net")), "DUNNO")
+                    self.assertEqual(link.ask(one_recipient("free@example.com", "%x.1.2.0" % i,
+                                                            client_address="198.51.%d.%d" % (100 + i // 250, i % 250))),
+                                     "DUNNO")
             statistics = client("INFO", "commandstats").decode()
             client.close()
         commands = {line.split(":")[0]: int(line.split("calls=")[1].split(",")[0])

@@ -69,12 +69,15 @@ void tallies_up(struct tallies *tallies)
 
 static void put_key(struct tallies *tallies, const struct store_strikes *strikes)
 {
-	char name[2 + 2 * sizeof(strikes->key.bytes) + 1];
+	static const char digits[] = "0123456789abcdef";
+	char name[2 * sizeof(strikes->key.bytes)];
 	struct buf text;
 
 	buf_init_fixed(&text, name, sizeof(name));
-	for (size_t i = 0; i < sizeof(strikes->key.bytes); i++)
-		buf_add_format(&text, "%02x", strikes->key.bytes[i]);
+	for (size_t i = 0; i < sizeof(strikes->key.bytes); i++) {
+		buf_add_char(&text, digits[strikes->key.bytes[i] >> 4]);
+		buf_add_char(&text, digits[strikes->key.bytes[i] & 15]);
+	}
 	keys_plain(
 		&tallies->keys, strikes->of == 'l' ? "sl" : "sa", buf_slice(&text), &tallies->key);
 }

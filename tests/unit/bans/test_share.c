@@ -226,6 +226,9 @@ Test(share, failed_and_good_logins)
 	struct store_totals totals = {.count = {0, 0, 0, 0, 3}};
 
 	start_shared("bans: { mode: enforce, auth_failures: 3/1h }\n");
+	bans_auth_success(f.bans, &trusted, f.now);
+	cr_expect_eq(s.count, 0, "there is no log that could show failures");
+	configure("bans: { mode: enforce, auth_failures: 3/1h, maillog: \"file:/var/log/mail.log\" }\n");
 	bans_auth_failure(f.bans, &ip, f.now);
 	cr_expect_eq(s.asked[0].more[4], 1);
 	bans_struck(f.bans, &s.asked[0], &totals, f.now);
