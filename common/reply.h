@@ -49,6 +49,8 @@ struct reply_template *reply_template_new(struct slice text, enum reply_kind kin
 					  unsigned default_code, const char *default_enhanced,
 					  const char **ret_why) __attribute__((warn_unused_result));
 void reply_template_free(struct reply_template **template);
+/* The first variable of `text` that there is none of, without its braces; false: all exist. */
+bool reply_find_unknown_var(struct slice text, struct slice *ret_name);
 /* The text behind the code and enhanced code at its front, if it has them; points into `text`. */
 struct slice reply_text_without_codes(struct slice text);
 enum reply_kind reply_template_kind(const struct reply_template *template);

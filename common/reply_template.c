@@ -119,6 +119,25 @@ static bool is_enhanced(struct slice word)
 	return dots == 2 && digits > 0;
 }
 
+bool reply_find_unknown_var(struct slice text, struct slice *ret_name)
+{
+	struct slice literal, rest, name;
+
+	while (slice_split(text, '{', &literal, &rest)) {
+		if (rest.len && rest.data[0] == '{') {
+			text = slice_from(rest, 1);
+			continue;
+		}
+		if (!slice_split(rest, '}', &name, &text))
+			return false;
+		if (var_of(name) == REPLY_VARS) {
+			*ret_name = name;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct slice reply_text_without_codes(struct slice text)
 {
 	struct slice rest, word;
@@ -223,8 +242,7 @@ static const char *split(struct reply_template *template, struct slice text)
 			return "a { without } (write {{ for a brace)";
 		var = var_of(name);
 		if (var == REPLY_VARS)
-			return "unknown variable; there are {client}, {sender}, {recipient}, {domain}, {login}, "
-			       "{helo}, {rule}, {reason}, {until}, {used}, {limit}, {count}, {window} and {retry}";
+			return "unknown variable";
 		template->uses |= 1U << var;
 		add_piece(template, SLICE_EMPTY, var);
 	}

@@ -45,6 +45,17 @@ static unsigned distance(struct slice a, struct slice b)
 	return table[a.len][b.len];
 }
 
+/* "warn" for "warning": what was cut short is nearer than its distance says. */
+static bool is_cut_short(struct slice word, struct slice candidate)
+{
+	if (word.len < 3 || word.len >= candidate.len)
+		return false;
+	for (size_t i = 0; i < word.len; i++)
+		if (fold(word.data[i]) != fold(candidate.data[i]))
+			return false;
+	return true;
+}
+
 const char *suggest_word(struct slice word, const char *const *words, size_t count)
 {
 	const char *best = NULL;
@@ -60,7 +71,7 @@ const char *suggest_word(struct slice word, const char *const *words, size_t cou
 		if (candidate.len > MAX_WORD_BYTES)
 			continue;
 		away = distance(word, candidate);
-		if (away <= longer / 3 && away < best_distance) {
+		if ((away <= longer / 3 || is_cut_short(word, candidate)) && away < best_distance) {
 			best = words[i];
 			best_distance = away;
 		}

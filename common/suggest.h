@@ -7,8 +7,8 @@
 
 #include "common/slice.h"
 
-/* NULL if none of the `count` words is near enough (Damerau-Levenshtein
- * distance over a third of the length). Case is folded; `-` and `_` are equal. */
+/* NULL if none of the `count` words is near enough (Damerau-Levenshtein distance at most a third
+ * of the length, or three letters and more of its beginning). Case is folded; `-` and `_` are equal. */
 const char *suggest_word(struct slice word, const char *const *words, size_t count);
 
 #endif

@@ -111,7 +111,8 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	}
 	if (options.test) {
-		printf("%s: good, %u rules\n", options.file, ruleset->count);
+		printf("%s: good, %u rule%s\n", options.file, ruleset->count,
+			ruleset->count == 1 ? "" : "s");
 		config_errors_free(&errors);
 		ruleset_unref(&ruleset);
 		return EX_OK;

@@ -63,7 +63,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	} else {
 		print_lines(errors);
 		if (ruleset)
-			fprintf(ctl->out, "%s: good, %u rules\n", file, ruleset->count);
+			fprintf(ctl->out, "%s: good, %u rule%s\n", file, ruleset->count,
+				ruleset->count == 1 ? "" : "s");
 	}
 	if (!ruleset)
 		code = ctl_fail(EX_CONFIG, "%s: %zu error%s", file, config_errors_count(errors),

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "common/alloc.h"
+#include "common/suggest.h"
 
 #define STATES_MESSAGE                                                                             \
 	(1U << POLICY_STATE_RCPT | 1U << POLICY_STATE_DATA | 1U << POLICY_STATE_END_OF_MESSAGE)
@@ -94,6 +95,29 @@ static struct reply_template *build_default(struct rule *rule, const struct rule
 	return compile(text, kind, from->code, from->enhanced, rule->config->pos, errors);
 }
 
+static void tell_unknown_var(const struct config_rule *config, struct slice name,
+	struct config_errors *errors)
+{
+	const char *near = suggest_word(name, reply_var_names(), REPLY_VARS);
+	char list[REPLY_BYTES];
+	struct buf names;
+
+	if (near) {
+		config_error(errors, config->reply_pos,
+			"'reply': unknown variable '{%.*s}' (did you mean '{%s}'?)", (int)name.len,
+			name.data, near);
+		return;
+	}
+	buf_init_fixed(&names, list, sizeof(list));
+	for (unsigned i = 0; i < REPLY_VARS; i++) {
+		buf_add(&names, i == 0 ? SLICE("{") : SLICE(", {"));
+		buf_add(&names, slice_of(reply_var_names()[i]));
+		buf_add(&names, SLICE("}"));
+	}
+	config_error(errors, config->reply_pos, "'reply': unknown variable '{%.*s}'; there are %.*s",
+		(int)name.len, name.data, (int)buf_slice(&names).len, buf_slice(&names).data);
+}
+
 /*
  * The postmaster's text for every reply of the check. Some checks answer with a 4xx here and a 5xx there
  * (`recipients` at RCPT and at DATA): a code in the text holds for those of its class, the others keep their
@@ -103,8 +127,13 @@ static void build_given(struct rule *rule, struct config_errors *errors)
 {
 	const struct config_rule *config = rule->config;
 	const char *why = NULL, *first_why = NULL;
+	struct slice unknown;
 	bool fits = false;
 
+	if (reply_find_unknown_var(config->reply, &unknown)) {
+		tell_unknown_var(config, unknown, errors);
+		return;
+	}
 	for (unsigned i = 0; i < rule->ops->reply_count; i++) {
 		const struct rule_reply *from = &rule->ops->replies[i];
 		enum reply_kind kind = kind_of(rule, from);

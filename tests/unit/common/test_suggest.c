@@ -35,6 +35,8 @@ Test(suggest, near_words)
 	cr_assert_str_eq(suggest("pre"), "per");
 	cr_assert_str_eq(suggest("limts"), "limits");
 	cr_assert_str_eq(suggest("limit"), "limit");
+	cr_assert_str_eq(suggest("max"), "max_connections");
+	cr_assert_str_eq(suggest("lim"), "limit");
 }
 
 Test(suggest, far_words)
@@ -43,6 +45,7 @@ Test(suggest, far_words)
 
 	cr_assert_null(suggest("greylist"));
 	cr_assert_null(suggest("x"));
+	cr_assert_null(suggest("ma"));
 	cr_assert_null(suggest(""));
 	memset(long_word, 'a', sizeof(long_word));
 	cr_assert_null(suggest_word(slice_make(long_word, sizeof(long_word)), words, 10));

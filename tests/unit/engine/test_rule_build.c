@@ -141,7 +141,11 @@ Test(rule_build, errors_have_a_place)
 		{ "action: mark\n    reply: \"no header\"",
 		  "f:5:12: 'reply': a mark must be a header line, like \"X-Name: value\"\n" },
 		{ "action: reject\n    reply: \"{nobody}\"",
-		  "f:5:12: 'reply': unknown variable" },
+		  "f:5:12: 'reply': unknown variable '{nobody}'; there are {client}, {sender}, {recipient}, "
+		  "{domain}, {login}, {helo}, {rule}, {reason}, {until}, {used}, {limit}, {count}, "
+		  "{window}, {retry}\n" },
+		{ "action: reject\n    reply: \"{{x}} {sendr} {nobody}\"",
+		  "f:5:12: 'reply': unknown variable '{sendr}' (did you mean '{sender}'?)\n" },
 		{ "action: reject\n    reply: \"{sender\"",
 		  "f:5:12: 'reply': a { without }" },
 		{ "action: reject\n    reply: \"caf\\u00e9\"",

@@ -79,9 +79,9 @@ Test(ruleset_errors, of_keys_and_of_what_is_compiled_come_together)
 		      "  - {name: d, check: nosuch}",
 		      "site: { origin: \"" LONG_LABEL ".example\" }\ndeadline: 3",
 		      "f:2:28: unknown key 'acton' in rule 'a' (did you mean 'action'?)\n"
-		      "f:3:35: 'reply': unknown variable; there are {client}, {sender}, {recipient}, "
+		      "f:3:35: 'reply': unknown variable '{nosuch}'; there are {client}, {sender}, {recipient}, "
 		      "{domain}, {login}, {helo}, {rule}, {reason}, {until}, {used}, {limit}, {count}, "
-		      "{window} and {retry}\n"
+		      "{window}, {retry}\n"
 		      "f:4:45: '@' is no pattern: it names no domain, like example.com\n"
 		      "f:5:22: unknown check 'nosuch'\n"
 		      "f:6:17: 'origin' needs a domain, like example.com, not '"
