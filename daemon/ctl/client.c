@@ -290,3 +290,11 @@ int client_stream(struct ctl *ctl, const struct buf *request,
 	close_client(&client);
 	return code;
 }
+
+void client_warn_unkept(const struct ctl *ctl, const struct json_value *answer)
+{
+	if (!ctl->json && json_get(answer, "kept") && !json_get_bool(answer, "kept"))
+		fprintf(stderr,
+			"reevectl: it holds, but is not on the disk yet and would not outlive the "
+			"daemon: see `reevectl status`\n");
+}

@@ -21,6 +21,9 @@ int client_stream(struct ctl *ctl, const struct buf *request,
 	bool (*each)(void *arg, const struct json_value *value, struct slice line), void *arg)
 	__attribute__((warn_unused_result));
 
+/* Tells on standard error where a change that was made is not on the disk yet. */
+void client_warn_unkept(const struct ctl *ctl, const struct json_value *answer);
+
 /* A question without arguments. */
 const struct json_value *client_ask_plain(struct ctl *ctl, const char *command, int *ret_exit)
 	__attribute__((warn_unused_result));

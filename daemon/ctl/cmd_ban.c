@@ -50,7 +50,7 @@ static void print_hits(struct ctl *ctl, const struct json_value *answer)
 
 	if (!hit)
 		return;
-	printf("\nIn the last hour good mail came from %s of those it hits:\n",
+	fprintf(ctl->out, "\nIn the last hour good mail came from %s of those it hits:\n",
 		show_number(ctl, total));
 	show_table_begin(&table, ctl, 3, headings);
 	for (; hit; hit = hit->next)
@@ -114,6 +114,7 @@ static int print_bans(struct ctl *ctl, const struct buf *request, const char *no
 	add_rows(&table, ctl, answer);
 	show_table_end(&table, none);
 	print_hits(ctl, answer);
+	client_warn_unkept(ctl, answer);
 	return EX_OK;
 }
 
@@ -150,6 +151,7 @@ static int run_add(struct ctl *ctl, int argc, char **argv)
 
 static int run_remove(struct ctl *ctl, int argc, char **argv)
 {
+	const struct json_value *answer;
 	char memory[REQUEST_BYTES];
 	struct buf request;
 	int code = EX_OK;
@@ -157,10 +159,12 @@ static int run_remove(struct ctl *ctl, int argc, char **argv)
 	if (!begin(&request, memory, "ban.remove", argc, argv))
 		return ctl_misuse(&ctl_ban_remove, "an address or a network is wanted");
 	ctl_request_end(&request);
-	if (!client_ask(ctl, &request, &code))
+	answer = client_ask(ctl, &request, &code);
+	if (!answer)
 		return code;
 	if (!ctl->json)
 		fprintf(ctl->out, "%s is off the list\n", show_text(ctl, slice_of(argv[1])));
+	client_warn_unkept(ctl, answer);
 	return EX_OK;
 }
 

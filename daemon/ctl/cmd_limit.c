@@ -58,11 +58,13 @@ static int run_set(struct ctl *ctl, int argc, char **argv)
 	if (json_get_text(answer, "until").len)
 		fprintf(ctl->out, " until %s", show_member(ctl, answer, "until"));
 	fputc('\n', ctl->out);
+	client_warn_unkept(ctl, answer);
 	return EX_OK;
 }
 
 static int run_unset(struct ctl *ctl, int argc, char **argv)
 {
+	const struct json_value *answer;
 	char memory[REQUEST_BYTES];
 	struct buf request;
 	int code = EX_OK;
@@ -73,10 +75,12 @@ static int run_unset(struct ctl *ctl, int argc, char **argv)
 		!ctl_request_add(&request, "subject", slice_of(argv[2])) || request.overflow)
 		return ctl_misuse(&ctl_limit_unset, "a rule and a subject are wanted");
 	ctl_request_end(&request);
-	if (!client_ask(ctl, &request, &code))
+	answer = client_ask(ctl, &request, &code);
+	if (!answer)
 		return code;
 	if (!ctl->json)
 		fprintf(ctl->out, "the configuration's limit holds again\n");
+	client_warn_unkept(ctl, answer);
 	return EX_OK;
 }
 

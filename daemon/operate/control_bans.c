@@ -34,7 +34,7 @@ struct listing {
 	struct json *json;
 	const struct cidr *within; /* NULL: all */
 	uint64_t from, at, added;
-	bool with_hits;
+	bool is_new; /* a ban that was just made */
 	uint64_t hits;
 };
 
@@ -98,9 +98,12 @@ static void list_page(struct control_call *call, struct listing *listing)
 	json_u64(json, "total", listing->at);
 	json_u64(json, "next",
 		listing->from + listing->added < listing->at ? listing->from + listing->added : 0);
-	if (listing->with_hits)
-		add_hits(call, listing);
-	control_send(call);
+	if (!listing->is_new) {
+		control_send(call);
+		return;
+	}
+	add_hits(call, listing);
+	control_send_kept(call);
 }
 
 static void list(struct control_call *call, const struct ctl_request *request)
@@ -199,7 +202,7 @@ static void add(struct control_call *call, const struct ctl_request *request)
 		refuse_ban(call, added, &network);
 		return;
 	}
-	list_page(call, &(struct listing){.within = &network, .with_hits = true});
+	list_page(call, &(struct listing){.within = &network, .is_new = true});
 }
 
 static void remove_ban(struct control_call *call, const struct ctl_request *request)
@@ -216,7 +219,7 @@ static void remove_ban(struct control_call *call, const struct ctl_request *requ
 		return;
 	}
 	(void)control_answer(call);
-	control_send(call);
+	control_send_kept(call);
 }
 
 const struct control_command control_ban_commands[] = {

@@ -179,7 +179,7 @@ static void set(struct control_call *call, const struct ctl_request *request)
 		if (store->ops->override_put(store, &override, loop_now(call->operate->loop))) {
 			json = control_answer(call);
 			add_override(json, &override);
-			control_send(call);
+			control_send_kept(call);
 		} else {
 			control_refuse(call, EX_UNAVAILABLE,
 				"unset those that are not needed any more",
@@ -205,7 +205,7 @@ static void unset(struct control_call *call, const struct ctl_request *request)
 			&ruleset->rules[index], subject, ruleset->site, &arena);
 	if (store->ops->override_remove(store, name, subject, loop_now(call->operate->loop))) {
 		(void)control_answer(call);
-		control_send(call);
+		control_send_kept(call);
 	} else {
 		control_refuse(call, EX_DATAERR, "`reevectl limit list` shows those there are",
 			"there is no live limit of that rule and subject");

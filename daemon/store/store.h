@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/hash.h"
 #include "common/ip.h"
+#include "common/list.h"
 #include "common/waiter.h"
 #include "daemon/counting/charge.h"
 #include "daemon/counting/overrides.h"
@@ -86,6 +87,15 @@ struct store_usage {
 	uint64_t used;
 	uint64_t free_ms; /* until the next part is free again; 0: nothing is used */
 	uint64_t free_amount;
+};
+
+/* Have the bans and live limits that were put and removed before this outlived the process? Done when
+ * they have; `failed`: not yet, and not soon. The backend goes on trying by itself. */
+struct store_sync {
+	struct store_op op;
+	/* the backend's */
+	struct list node;
+	uint64_t number, until_mono_ms;
 };
 
 /* One counter in a listing. The texts are valid until the function it was handed to returns. */
@@ -187,6 +197,9 @@ struct store_ops {
 	bool (*override_remove)(
 		struct store *, struct slice rule, struct slice subject, struct clock_now);
 
+	/* NULL: the backend cannot say, and the op is done at once. */
+	void (*sync)(struct store *, struct store_sync *, struct clock_now);
+
 	/* For stores behind a connection; NULL: not needed. `run` is the first thing of a turn of
 	 * the loop and ends what is overdue, `flush` the last and sends; the loop sleeps until
 	 * `next` (mono_ms; 0: any time) at most. */
@@ -242,6 +255,14 @@ static inline void store_settle(struct store *store, struct store_settle *op, st
 static inline void store_usage(struct store *store, struct store_usage *op, struct clock_now now)
 {
 	store->ops->usage(store, op, now);
+}
+
+static inline void store_sync(struct store *store, struct store_sync *op, struct clock_now now)
+{
+	if (store->ops->sync)
+		store->ops->sync(store, op, now);
+	else
+		op->op.state = STORE_OP_DONE;
 }
 
 /* Those that are over may still be among them. */

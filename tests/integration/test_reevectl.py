@@ -133,7 +133,7 @@ class Reevectl(DaemonBench):
             self.assertEqual(control.ctl("ban", "remove", "198.51.100.0/24").returncode, 0)
             self.assertEqual(link.ask(submission("", sasl_method="", client_address="198.51.100.7", instance=self.instance())), "DUNNO")
         for i in range(2050):
-            control.ask("ban.add", [("network", "192.88.%d.%d" % (i // 250, i % 250))])
+            self.assertTrue(control.ask("ban.add", [("network", "192.88.%d.%d" % (i // 250, i % 250))])["kept"])
         listed = control.ctl("ban", "list").out
         self.assertEqual(len(listed.splitlines()), 1 + 2050 + 1)
         self.assertEqual(len(set(listed.splitlines())), 1 + 2050 + 1)

@@ -19,6 +19,7 @@
 #define COMMIT_EVERY_MS \
 	900 /* a tick comes about once a second; none is to be missed for a few ms */
 #define RETRY_FIRST_MS 1000
+#define SYNC_MS 5000 /* who waits for the disk is told so long after at the latest */
 
 struct embedded {
 	struct store store;
@@ -37,6 +38,8 @@ struct embedded {
 	/* the loop's */
 	struct clock_now now; /* of the last call */
 	bool more;            /* the last snapshot was full */
+	uint64_t batches;     /* the number of the last one that was taken */
+	struct list syncs;    /* who waits for a batch to be on the disk, in order */
 	uint64_t next_commit_mono_ms, retry_ms;
 	struct embedded_health health;
 };
@@ -97,6 +100,33 @@ static void note_failed(struct embedded *embedded)
 	embedded->next_commit_mono_ms = embedded->now.mono_ms + embedded->retry_ms;
 }
 
+/* ---- who waits for the disk ---- */
+
+static void end_sync(struct store_sync *sync, bool failed)
+{
+	list_remove(&sync->node);
+	sync->op.failed = failed;
+	sync->op.state = STORE_OP_DONE;
+	waiter_forget(sync->op.waiter);
+	waiter_wake(sync->op.waiter);
+}
+
+/* Those of batches up to `number`; and whose time is over. */
+static void end_syncs(struct embedded *embedded, uint64_t number, bool failed, uint64_t mono_ms)
+{
+	struct list *node, *next;
+
+	for (node = embedded->syncs.next; node != &embedded->syncs; node = next) {
+		struct store_sync *sync = LIST_ENTRY(node, struct store_sync, node);
+
+		next = node->next;
+		if (sync->number <= number)
+			end_sync(sync, failed);
+		else if (sync->until_mono_ms <= mono_ms)
+			end_sync(sync, true);
+	}
+}
+
 static void batch_over(struct embedded *embedded)
 {
 	embedded->under_way = false;
@@ -104,6 +134,8 @@ static void batch_over(struct embedded *embedded)
 		note_written(embedded);
 	else
 		note_failed(embedded);
+	end_syncs(embedded, embedded->written ? embedded->batches : UINT64_MAX, !embedded->written,
+		0);
 	batch_reset(&embedded->batch);
 }
 
@@ -129,6 +161,18 @@ static void batch_done(void *arg)
 		start_batch(embedded, !embedded->more);
 }
 
+/* What they wait for may not have found room. */
+static void delay_syncs(struct embedded *embedded)
+{
+	for (struct list *node = embedded->syncs.next; node != &embedded->syncs;
+		node = node->next) {
+		struct store_sync *sync = LIST_ENTRY(node, struct store_sync, node);
+
+		if (sync->number <= embedded->batches)
+			sync->number = embedded->batches + 1;
+	}
+}
+
 static bool take_batch(struct embedded *embedded, bool urgent_only)
 {
 	struct snapshot_tables tables = tables_of(embedded);
@@ -138,7 +182,12 @@ static bool take_batch(struct embedded *embedded, bool urgent_only)
 	bool more = snapshot_take(&embedded->batch, &tables, part, embedded->now);
 
 	embedded->more = urgent_only ? embedded->more : more;
-	return embedded->batch.records > 0;
+	if (!embedded->batch.records)
+		return false;
+	embedded->batches++;
+	if (has_urgent(embedded))
+		delay_syncs(embedded);
+	return true;
 }
 
 static void start_batch(struct embedded *embedded, bool urgent_only)
@@ -165,6 +214,7 @@ static void tick(struct store *store, struct clock_now now)
 	embedded->now = now;
 	ledger_sweep(embedded->ledger, now);
 	(void)overrides_expire(embedded->overrides, now.wall_ms);
+	end_syncs(embedded, 0, false, now.mono_ms);
 	if (!embedded->disk || embedded->under_way || now.mono_ms < embedded->next_commit_mono_ms)
 		return;
 	embedded->next_commit_mono_ms = now.mono_ms + COMMIT_EVERY_MS;
@@ -341,19 +391,27 @@ static uint64_t scan(struct store *store, uint64_t cursor,
 {
 	const struct counter_table *counters = of(store)->ledger->counters;
 	struct listing listing = {counters, each, arg, now.wall_ms};
-	uint64_t end = cursor + SCAN_AT_ONCE < counters->high ? cursor + SCAN_AT_ONCE
-							      : counters->high;
+	uint64_t end =
+		cursor + SCAN_AT_ONCE < counters->high ? cursor + SCAN_AT_ONCE : counters->high;
 
 	for (uint64_t slot = cursor; slot < end; slot++)
 		list_slot(&listing, (uint32_t)slot);
 	return end < counters->high ? end : 0;
 }
 
-/* Nothing is ever pending. */
+/* Only a sync is ever pending. */
 static void forget(struct store *store, struct store_op *op)
 {
-	(void)store;
-	(void)op;
+	struct list *syncs = &of(store)->syncs;
+
+	for (struct list *node = syncs->next; node != syncs; node = node->next) {
+		if (&LIST_ENTRY(node, struct store_sync, node)->op != op)
+			continue;
+		list_remove(node);
+		waiter_forget(op->waiter);
+		op->state = STORE_OP_IDLE;
+		return;
+	}
 }
 
 /* ---- bans ---- */
@@ -408,6 +466,22 @@ static bool override_remove(
 	return true;
 }
 
+/* What changed is in the batch under way, or goes into the next one. */
+static void sync(struct store *store, struct store_sync *op, struct clock_now now)
+{
+	struct embedded *embedded = of(store);
+	bool waits = embedded->disk && (embedded->under_way || has_urgent(embedded));
+
+	op->op.failed = waits && embedded->health.disk_failing;
+	op->op.state = waits && !op->op.failed ? STORE_OP_PENDING : STORE_OP_DONE;
+	if (op->op.state == STORE_OP_DONE)
+		return;
+	op->number = embedded->batches + has_urgent(embedded);
+	op->until_mono_ms = now.mono_ms + SYNC_MS;
+	waiter_expect(op->op.waiter);
+	list_append(&embedded->syncs, &op->node);
+}
+
 /* ---- opening ---- */
 
 static const struct store_ops embedded_ops = {
@@ -424,6 +498,7 @@ static const struct store_ops embedded_ops = {
 	.bans_each = bans_each,
 	.override_put = override_put,
 	.override_remove = override_remove,
+	.sync = sync,
 	.tick = tick,
 	.close = close_store,
 	.list = list,
@@ -490,6 +565,7 @@ struct store *store_embedded_open(const struct embedded_options *options, struct
 	embedded->worker = worker;
 	embedded->now = now;
 	batch_init(&embedded->batch);
+	list_init(&embedded->syncs);
 	if (options->folder.len == 0) {
 		embedded->key = key.k0 || key.k1 ? key : hash_key_random();
 		make_tables(embedded, options);

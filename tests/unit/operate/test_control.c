@@ -199,3 +199,12 @@ Test(control, a_live_limit_needs_room_in_a_request, .init = start_full, .fini = 
 	has(ask("limit.set", "rule=hourly\nsubject=bob\nlimit=unlimited\n"), "\"ok\":true");
 	has(ask("limit.set", "rule=more0\nsubject=bob\nlimit=9/1h,99/1d,999/7d\n"), "\"ok\":true");
 }
+
+Test(control, an_answer_to_a_change_says_whether_it_is_kept, .init = start, .fini = parts_stop)
+{
+	has(ask("limit.set", "rule=hourly\nsubject=bob\nlimit=9/1h\n"), "\"kept\":true}");
+	has(ask("limit.unset", "rule=hourly\nsubject=bob\n"), "\"kept\":true}");
+	has(ask("ban.add", "network=192.0.2.0/24\n"), "\"kept\":true}");
+	lacks(ask("ban.show", "network=192.0.2.0/24\n"), "kept");
+	has(ask("ban.remove", "network=192.0.2.0/24\n"), "\"kept\":true}");
+}

@@ -489,6 +489,84 @@ Test(embedded, commits_once_a_second_and_bans_at_once)
 	close_store(&store);
 }
 
+struct syncing {
+	struct store_sync sync;
+	struct waiter waiter;
+	unsigned woken;
+};
+
+static void note_wake(struct waiter *waiter)
+{
+	LIST_ENTRY(waiter, struct syncing, waiter)->woken++;
+}
+
+static void begin_sync(struct store *store, struct syncing *syncing)
+{
+	*syncing = (struct syncing){.waiter = {.wake = note_wake}};
+	syncing->sync.op.waiter = &syncing->waiter;
+	store_sync(store, &syncing->sync, now);
+}
+
+static bool is_pending(const struct syncing *syncing)
+{
+	bool pending = syncing->sync.op.state == STORE_OP_PENDING;
+
+	cr_assert_eq(syncing->waiter.expected, pending);
+	return pending;
+}
+
+static bool is_kept(const struct syncing *syncing)
+{
+	return syncing->sync.op.state == STORE_OP_DONE && !syncing->sync.op.failed;
+}
+
+Test(embedded, who_waits_for_the_disk_is_told_when_it_is_there)
+{
+	struct manual manual = fresh_manual;
+	struct store *store = open_store(&manual.worker);
+	struct ban ban = ban_of(1);
+	struct syncing nothing, first, second, gone;
+
+	begin_sync(store, &nothing);
+	cr_assert(is_kept(&nothing) && nothing.woken == 0, "at once, without a call");
+	store->ops->ban_put(store, &ban, now);
+	begin_sync(store, &first);
+	ban = ban_of(2);
+	store->ops->ban_put(store, &ban, now);
+	begin_sync(store, &second);
+	begin_sync(store, &gone);
+	cr_assert(is_pending(&first) && is_pending(&second) && is_pending(&gone));
+	store_forget(store, &gone.sync.op);
+	cr_assert_not(is_pending(&gone));
+	manual_turn(&manual);
+	cr_assert(is_kept(&first) && first.woken == 1);
+	cr_assert(is_pending(&second), "it is in the next batch");
+	manual_turn(&manual);
+	cr_assert(is_kept(&second) && second.woken == 1);
+	cr_assert_eq(gone.woken, 0);
+	close_store(&store);
+}
+
+Test(embedded, who_waits_for_a_disk_that_hangs_is_told_after_a_while)
+{
+	struct manual manual = fresh_manual;
+	struct store *store = open_store(&manual.worker);
+	struct ban ban = ban_of(1);
+	struct syncing syncing;
+
+	store->ops->ban_put(store, &ban, now);
+	begin_sync(store, &syncing);
+	tick(store, 4999);
+	cr_assert(is_pending(&syncing));
+	tick(store, 1);
+	cr_assert_not(is_pending(&syncing));
+	cr_assert(syncing.sync.op.failed);
+	cr_assert_eq(syncing.woken, 1);
+	manual_turn(&manual);
+	cr_assert_eq(syncing.woken, 1);
+	close_store(&store);
+}
+
 Test(embedded, what_changes_while_it_is_written_is_written_next)
 {
 	struct manual manual = fresh_manual;
