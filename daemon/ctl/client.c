@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "daemon/ctl/show.h"
 #include "daemon/engine/ruleset.h"
 
 #define TIMEOUT_S 60
+#define CONNECT_TIMEOUT_S 5
 
 struct client {
 	int fd;
@@ -82,7 +84,8 @@ static int explain_connect(const char *path, int error)
 static bool open_client(struct ctl *ctl, struct client *client, int *ret_exit)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	const struct timeval short_timeout = {.tv_sec = CONNECT_TIMEOUT_S};
 
 	*client = (struct client){.path = socket_path(ctl)};
 	if (strlen(client->path) >= sizeof(address.sun_path)) {
@@ -92,6 +95,10 @@ static bool open_client(struct ctl *ctl, struct client *client, int *ret_exit)
 	}
 	memcpy(address.sun_path, client->path, strlen(client->path) + 1);
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* connect() waits where the backlog is full: of a daemon that hangs, for ever. */
+	if (client->fd >= 0)
+		setsockopt(
+			client->fd, SOL_SOCKET, SO_SNDTIMEO, &short_timeout, sizeof(short_timeout));
 	if (client->fd < 0 ||
 		connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		*ret_exit = explain_connect(client->path, errno);
@@ -163,16 +170,15 @@ static int read_line(struct client *client, struct slice *ret_line)
 }
 
 /* The whole of what the daemon said no with. */
-static int told_no(const struct json_value *value)
+static int told_no(struct ctl *ctl, const struct json_value *value)
 {
-	struct slice error = json_get_text(value, "error");
-	struct slice advice = json_get_text(value, "advice");
-	int code = (int)json_get_u64(value, "exit");
+	const char *error = show_member(ctl, value, "error");
+	const char *advice = show_member(ctl, value, "advice");
+	int code = (int)(json_get_u64(value, "exit") & 0xff);
 
-	if (advice.len)
-		return ctl_fail(code ? code : EX_SOFTWARE, "%.*s\n  %.*s", SLICE_ARG(error),
-			SLICE_ARG(advice));
-	return ctl_fail(code ? code : EX_SOFTWARE, "%.*s", SLICE_ARG(error));
+	if (*advice)
+		return ctl_fail(code ? code : EX_SOFTWARE, "%s\n  %s", error, advice);
+	return ctl_fail(code ? code : EX_SOFTWARE, "%s", error);
 }
 
 static const struct json_value *read_value(
@@ -216,7 +222,7 @@ static const struct json_value *ask(struct ctl *ctl, struct client *client,
 		return value;
 	if (ctl->json)
 		fprintf(ctl->out, "%.*s\n", SLICE_ARG(*ret_line));
-	*ret_exit = told_no(value);
+	*ret_exit = told_no(ctl, value);
 	return NULL;
 }
 

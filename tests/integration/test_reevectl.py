@@ -235,6 +235,27 @@ class Reevectl(DaemonBench):
         done = subprocess.run([REEVECTL, "ba"], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (64, "reevectl: no command 'ba'; `reevectl --help` lists them\n"))
 
+    def test_what_is_no_daemon_of_ours(self):
+        """Another program at the socket: what it says reaches no terminal, and who hangs is not waited for."""
+        path = os.path.join(self.dir.path, "other.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+            listener.listen(0)
+            child = subprocess.Popen([REEVECTL, "--socket", path, "status"], stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE)
+            with listener.accept()[0] as link:
+                link.sendall(b'{"ok":false,"exit":65,"error":"\\u001b[31mred","advice":"a\\u0007b"}\n')
+                out, err = child.communicate(timeout=30)
+            self.assertEqual((child.returncode, out), (65, b""))
+            self.assertIn(b"\\u001b[31mred", err)
+            self.assertIn(b"a\\u0007b", err)
+            self.assertNotIn(b"\x1b", err)
+            with connect(path):                                 # the backlog has room for one
+                done = subprocess.run([REEVECTL, "--socket", path, "status"], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, timeout=30, check=False)
+            self.assertEqual(done.returncode, 75)
+            self.assertIn(b"try again", done.stderr)
+
     def test_without_a_daemon(self):
         done = subprocess.run([REEVECTL, "--socket", os.path.join(self.dir.path, "nothing"), "status"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)

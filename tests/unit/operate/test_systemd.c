@@ -41,6 +41,21 @@ static const char *received(void)
 	return text;
 }
 
+/* Until the supervisor's queue takes no more. */
+static void fill_queue(void)
+{
+	struct sockaddr_un address;
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	cr_assert(getsockname(supervisor, (struct sockaddr *)&address, &len) == 0);
+	for (unsigned i = 0; i < 100000; i++)
+		if (sendto(fd, "x", 1, 0, (struct sockaddr *)&address, len) < 0)
+			break;
+	cr_assert(sendto(fd, "x", 1, 0, (struct sockaddr *)&address, len) < 0);
+	close(fd);
+}
+
 Test(systemd, a_path)
 {
 	char path[64];
@@ -65,6 +80,23 @@ Test(systemd, an_abstract_address)
 	listen_at(name);
 	systemd_notify_reloading();
 	cr_assert(strncmp(received(), "RELOADING=1\nMONOTONIC_USEC=", 27) == 0);
+	close(supervisor);
+}
+
+Test(systemd, a_supervisor_that_hangs, .timeout = 60)
+{
+	char name[64];
+	unsigned kept = 0;
+
+	snprintf(name, sizeof(name), "@reeve-hangs-%ld", (long)getpid());
+	listen_at(name);
+	fill_queue();
+	systemd_notify("READY=1");
+	while (*received())
+		kept++;
+	cr_assert(kept > 0);
+	systemd_notify("READY=1");
+	cr_assert(strcmp(received(), "READY=1") == 0);
 	close(supervisor);
 }
 
