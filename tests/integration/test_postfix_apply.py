@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import unittest.mock
 
 from harness import PrivateDir, main, unittest
 from postfix_tree import REEVECTL, SUBMISSION, Tree, needs_stock
@@ -131,6 +132,24 @@ class ApplyTest(unittest.TestCase):
         self.assertEqual(self.tree.value("delay_warning_time"), "4h")
         self.assertEqual(self.tree.ctl("apply", "--undo", "--force").code, 0)
         self.assertEqual(self.tree.bytes(), self.before)
+
+    def test_what_an_editor_saves_meanwhile_is_not_lost(self):
+        """A postconf that takes its time: somebody writes main.cf while it works on the copies."""
+        tools = os.path.join(self.dir.path, "tools")
+        os.mkdir(tools)
+        wrapper = os.path.join(tools, "postconf")
+        with open(wrapper, "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\ncase " $* " in *" -e "*) echo "# by hand" >>%s/main.cf;; esac\nexec %s "$@"\n'
+                       % (self.tree.etc, shutil.which("postconf", path=os.environ["PATH"] + ":/usr/sbin")))
+        os.chmod(wrapper, 0o755)
+        with unittest.mock.patch.dict(os.environ, {"PATH": tools + ":" + os.environ["PATH"]}):
+            done = self.tree.ctl("apply")
+        self.assertEqual(done.code, 75, done)
+        self.assertIn("main.cf was changed meanwhile; try again", done.err)
+        now = self.tree.bytes()
+        self.assertTrue(now["main.cf"].startswith(self.before["main.cf"] + b"# by hand\n"))
+        self.assertEqual(now["master.cf"], self.before["master.cf"])
+        self.assertEqual(self.tree.ctl("apply").code, 0)
 
     def test_two_changes_are_taken_back_one_by_one(self):
         self.assertEqual(self.tree.ctl("apply").code, 0)

@@ -199,6 +199,24 @@ static int read_results(struct applying *to)
 	return EX_OK;
 }
 
+/* Postfix's tools took a while: what an editor saved meanwhile must not be lost. */
+static int still_as_read(const struct applying *to)
+{
+	struct slice now;
+	const char *why;
+
+	for (size_t i = 0; i < FILES; i++) {
+		if (!keep_read(to->job->arena, to->files[i].path.data, &now, &why))
+			return ctl_fail(EX_NOINPUT, "nothing was changed: %s: %s",
+				to->files[i].path.data, why);
+		if (!slice_equal(now, to->files[i].before))
+			return ctl_fail(EX_TEMPFAIL,
+				"nothing was changed: %s was changed meanwhile; try again",
+				to->files[i].path.data);
+	}
+	return EX_OK;
+}
+
 static int put_in_place(struct applying *to)
 {
 	struct arena *arena = to->job->arena;
@@ -243,6 +261,8 @@ int apply_plan(struct ctl *ctl, struct job *job, struct apply_result *ret_result
 		code = prove(&to);
 	if (code == EX_OK)
 		code = read_results(&to);
+	if (code == EX_OK)
+		code = still_as_read(&to);
 	if (code == EX_OK)
 		code = put_in_place(&to);
 	drop_stage(&to);
