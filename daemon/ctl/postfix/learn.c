@@ -239,20 +239,46 @@ static void add_missing(const struct learning *from, const struct cidr_set *set,
 	text_add_new(from->arena, missing, arena_dup(from->arena, text));
 }
 
+/* Does Postfix take something out of it that we cannot take out? Then it is left to a human: who is
+ * privileged here may do what strangers may not. */
+static bool is_pierced(
+	const struct learning *from, const struct text_list *networks, struct slice network)
+{
+	struct cidr whole, part;
+	const char *why;
+
+	if (!cidr_parse(without_brackets(from, network), &whole, &why))
+		return false;
+	for (size_t i = 0; i < networks->count; i++) {
+		struct slice item = networks->items[i];
+
+		if (item.data[0] == '!' &&
+			cidr_parse(without_brackets(from, slice_from(item, 1)), &part, &why) &&
+			cidr_overlaps(&whole, &part))
+			return true;
+	}
+	return false;
+}
+
 static void learn_networks(const struct learning *from)
 {
 	struct slice rest = model_value(from->model, NULL, "mynetworks"), item;
-	struct text_list missing = {0}, lines = {0};
+	struct text_list networks = {0}, missing = {0}, lines = {0};
 
-	while (text_item(&rest, &item)) {
-		if (item.data[0] == '/' &&
-			from->probe->read_lines(from->probe->context, from->arena, item, &lines))
-			continue;
-		add_missing(from, from->config->site.privileged_networks, item, &missing);
-	}
+	while (text_item(&rest, &item))
+		if (item.data[0] != '/' ||
+			!from->probe->read_lines(from->probe->context, from->arena, item, &lines))
+			text_add(from->arena, &networks, item);
 	for (size_t i = 0; i < lines.count; i++)
-		add_missing(from, from->config->site.privileged_networks,
-			first_word(lines.items[i]), &missing);
+		if (first_word(lines.items[i]).len)
+			text_add(from->arena, &networks, first_word(lines.items[i]));
+	for (size_t i = 0; i < networks.count; i++) {
+		if (is_pierced(from, &networks, networks.items[i]))
+			text_add_new(from->arena, &from->to->left_out, networks.items[i]);
+		else
+			add_missing(from, from->config->site.privileged_networks, networks.items[i],
+				&missing);
+	}
 	set_list(from, NETWORKS, "privileged_networks", "site-networks", &missing,
 		"networks that may relay (mynetworks)");
 }
@@ -359,6 +385,13 @@ void learn_wishes(const struct learned *learned, const struct text_list *failed,
 				       .by_hand = text_holds(failed, slice_of(key->key)),
 				       .message = key->met ? SLICE_EMPTY : key->message});
 	}
+	if (learned->left_out.count)
+		plan_note(plan, "site-networks", PLAN_WARNING, SLICE_EMPTY,
+			plan_text(plan,
+				"mynetworks takes a part out of %.*s with '!', which site.privileged_networks "
+				"cannot say",
+				SLICE_ARG(learned->left_out.items[0])),
+			SLICE("site: privileged_networks: name the parts that may relay"));
 	if (learned->unlisted.count && plan->want->config->site.domains.count == 0)
 		plan_note(plan, "site-domains", PLAN_WARNING, SLICE_EMPTY,
 			plan_text(plan, "the domains of %.*s cannot be listed from here",

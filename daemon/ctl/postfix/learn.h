@@ -24,6 +24,7 @@ struct learned {
 	struct learn_key keys[LEARN_KEYS];
 	struct text_list domains;  /* of Postfix and of the configuration, as far as they can be listed */
 	struct text_list unlisted; /* maps of domains that cannot be listed */
+	struct text_list left_out; /* networks out of which Postfix takes others with '!' */
 };
 
 /* `text` is the configuration file as it is: entries of lists (file:, list:) are kept as written. */

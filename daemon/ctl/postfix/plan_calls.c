@@ -145,7 +145,7 @@ static void wish_socket(struct plan *plan)
 /* What is wrong with `$reeve` itself, as the first service that takes mail sees it. */
 static const char *fault_of_reeve(const struct plan *plan, const char **ret_id)
 {
-	struct restrict_list list;
+	struct restrict_list list = {0};
 	const char *fault;
 
 	*ret_id = "not-asked";

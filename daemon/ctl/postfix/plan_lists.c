@@ -41,7 +41,7 @@ static bool wants_catchalls(const struct plan *plan)
 static bool is_dollar_reeve(const struct plan *plan, const struct model_service *service,
 	const struct restrict_call *call)
 {
-	struct restrict_list list;
+	struct restrict_list list = {0};
 	const struct restrict_call *ours;
 
 	restrict_read(plan->model, service, "reeve", &plan->reeve, &list);
@@ -58,7 +58,7 @@ static bool is_dollar_reeve(const struct plan *plan, const struct model_service 
 static bool asked_at_relay(const struct plan *plan, const struct model_service *service)
 {
 	const struct restriction *before;
-	struct restrict_list list;
+	struct restrict_list list = {0};
 
 	restrict_read(plan->model, service, "smtpd_relay_restrictions", &plan->reeve, &list);
 	return restrict_reach(&list, &before) == RESTRICT_ASKED;
@@ -69,7 +69,7 @@ static struct finding look(const struct plan *plan, const struct model_service *
 {
 	struct finding found = {.reach = RESTRICT_NOT_ASKED};
 	const struct restriction *call;
-	struct restrict_list items;
+	struct restrict_list items = {0};
 
 	restrict_read(plan->model, service, list->name, &plan->reeve, &items);
 	found.reach = restrict_reach(&items, &found.before);
@@ -319,7 +319,7 @@ static void wish_delay(struct plan *plan, const struct service *service)
 	if (!slice_is(model_value(plan->model, service->at, "smtpd_delay_reject"), "no"))
 		return;
 	for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
-		struct restrict_list items;
+		struct restrict_list items = {0};
 
 		restrict_read(plan->model, service->at, early[i], &plan->reeve, &items);
 		asks |= restrict_call_of(&items) != NULL;

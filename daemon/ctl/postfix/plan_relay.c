@@ -36,7 +36,7 @@ static void wish_order(struct plan *plan, const struct service *service, bool *t
 static enum restrict_guard guard_of(const struct plan *plan, const struct model_service *at,
 	const char *name, const struct restriction **ret_before)
 {
-	struct restrict_list list;
+	struct restrict_list list = {0};
 
 	restrict_read(plan->model, at, name, &plan->reeve, &list);
 	return restrict_guard(&list, ret_before);

@@ -105,7 +105,7 @@ static bool spawn(struct running *running, const char *path, const char *const *
 	bool good = true;
 	size_t count = 0;
 
-	while (argv[count] && count < 63) {
+	while (count < 63 && argv[count]) {
 		memcpy(&words[count], &argv[count],
 			sizeof(words[count])); /* posix_spawn writes no argument */
 		count++;

@@ -51,7 +51,7 @@ static bool is_closed(const struct model *model, const struct model_service *at,
 		"smtpd_recipient_restrictions"};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		struct restrict_list list;
+		struct restrict_list list = {0};
 
 		restrict_read(model, at, lists[i], reeve, &list);
 		if (restrict_is_closed(&list) && restrict_has(&list, permit))

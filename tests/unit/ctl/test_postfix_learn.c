@@ -59,6 +59,17 @@ Test(learn, what_is_missing_is_added)
 	asks(ADDRESSES, "[\"192.0.2.1\", \"192.0.2.2\", \"2001:db8::5\"]");
 }
 
+/* Who is privileged may do what strangers may not, so nobody becomes it whom Postfix leaves out. */
+Test(learn, a_network_with_a_hole_is_left_to_a_human)
+{
+	learn("site: { privileged_networks: [127.0.0.0/8] }\n",
+		"mynetworks = !10.0.0.5, 127.0.0.0/8, 10.0.0.0/8, 192.0.2.0/24, ![2001:db8::1], "
+		"[2001:db8::]/32");
+	asks(NETWORKS, "[127.0.0.0/8, 192.0.2.0/24]");
+	cr_assert_eq(learned.left_out.count, 2);
+	cr_assert(slice_is(learned.left_out.items[0], "10.0.0.0/8"));
+}
+
 Test(learn, domains_out_of_maps)
 {
 	learn("site: { domains: [example.com] }\n",

@@ -140,7 +140,7 @@ Test(metrics, the_text_is_what_prometheus_takes, .init = start, .fini = stop)
 	out = write_all();
 	for (rest = slice_first(buf_slice(&out), out.len - 1);
 		slice_split(rest, '\n', &line, &rest);) {
-		struct slice name = name_of(line), label, value;
+		struct slice name = name_of(line), label = SLICE_EMPTY, value = SLICE_EMPTY;
 
 		if (slice_starts_with(line, SLICE("# TYPE "))) {
 			name = name_of(slice_from(line, strlen("# TYPE ")));
@@ -170,6 +170,8 @@ Test(metrics, by_the_control_socket_too, .init = start, .fini = stop)
 {
 	const char *answer = ask("metrics", "");
 
-	cr_expect(strstr(answer, "# TYPE reeve_requests_total counter\\u000areeve_requests_total 0\\u000a"),
+	cr_expect(
+		strstr(answer,
+			"# TYPE reeve_requests_total counter\\u000areeve_requests_total 0\\u000a"),
 		"%s", answer);
 }
