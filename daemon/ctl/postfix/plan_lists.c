@@ -258,7 +258,7 @@ static void wish_reinjection(
 		restrict_with_reeve(plan->model, service->at, list->name, &plan->reeve, &nothing);
 	bool own = model_origin(plan->model, service->at, list->name) == MODEL_SERVICE;
 	const struct restriction *before;
-	struct restrict_list items, relay;
+	struct restrict_list items = {0}, relay = {0};
 	struct wish *wish;
 	bool asks;
 
