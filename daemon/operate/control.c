@@ -208,6 +208,11 @@ void control_run(struct control *control)
 	}
 }
 
+void control_health(const struct control *control, struct endpoint_health *ret)
+{
+	endpoint_health(control->endpoint, ret);
+}
+
 struct list *control_watchers(struct control *control)
 {
 	return &control->watchers;

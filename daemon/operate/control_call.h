@@ -61,6 +61,8 @@ bool control_stream(struct control_call *call, struct slice lines)
 	__attribute__((warn_unused_result));
 /* For control_reloaded(), and whoever answers later. */
 struct list *control_waiting(struct control *control);
+/* Of the control socket itself. */
+void control_health(const struct control *control, struct endpoint_health *ret);
 /* Calls that are told of each decision. */
 struct list *control_watchers(struct control *control);
 

@@ -179,6 +179,20 @@ static void add_server(struct json *json, const struct operate *operate)
 	json_end_object(json);
 }
 
+static void add_control(struct json *json, const struct control_call *call)
+{
+	struct endpoint_health health;
+
+	control_health(call->control, &health);
+	json_object(json, "control");
+	json_u64(json, "calls", health.calls);
+	json_u64(json, "accepted", health.accepted);
+	json_u64(json, "refused", health.refused);
+	json_u64(json, "timed_out", health.timed_out);
+	json_u64(json, "dropped_slow", health.dropped_slow);
+	json_end_object(json);
+}
+
 static void add_decisions(struct json *json, const struct operate *operate)
 {
 	struct pipeline_counts counts;
@@ -262,6 +276,7 @@ static void status(struct control_call *call, const struct ctl_request *request)
 	add_bans(json, operate);
 	add_dns(json, operate);
 	add_server(json, operate);
+	add_control(json, call);
 	add_decisions(json, operate);
 	json_u64(json, "live_limits",
 		operate->store->overrides ? overrides_count(operate->store->overrides) : 0);
