@@ -42,7 +42,7 @@ struct json *control_answer(struct control_call *call);
 /* Sends it; the call is gone. */
 void control_send(struct control_call *call);
 /* The same, when the bans and live limits as they are now are on the disk; `kept` in the answer says
- * whether they are. `call->state` is taken for it. */
+ * whether they are (nothing, where the store cannot tell). `call->state` is taken for it. */
 void control_send_kept(struct control_call *call);
 /* Says no, with an exit code of sysexits.h and what to do about it (may be ""); the call is
  * gone. */

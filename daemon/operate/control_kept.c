@@ -36,8 +36,13 @@ static void finish(struct control_call *call)
 
 void control_send_kept(struct control_call *call)
 {
-	struct kept *kept = mem_zalloc(sizeof(*kept));
+	struct kept *kept;
 
+	if (!call->operate->store->ops->sync) {
+		control_send(call);
+		return;
+	}
+	kept = mem_zalloc(sizeof(*kept));
 	kept->call = call;
 	kept->waiter.wake = wake;
 	kept->sync.op.waiter = &kept->waiter;

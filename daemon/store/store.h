@@ -197,7 +197,7 @@ struct store_ops {
 	bool (*override_remove)(
 		struct store *, struct slice rule, struct slice subject, struct clock_now);
 
-	/* NULL: the backend cannot say, and the op is done at once. */
+	/* NULL: the backend cannot say. */
 	void (*sync)(struct store *, struct store_sync *, struct clock_now);
 
 	/* For stores behind a connection; NULL: not needed. `run` is the first thing of a turn of
