@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Several reeveds that share one Redis, and clients that ask many of them at once."""
 
+import functools
 import json
 import os
 import subprocess
 import threading
 import time
+from collections import Counter
 
 from daemon import TOP, Reeved, without_section
 from policy import Policy, submission
@@ -21,10 +23,13 @@ def login_rate(limit, more=""):
 
 
 class Node(Reeved):
-    """One daemon of a cluster. url: its store; store: further keys of `store`, a line each."""
+    """One daemon of a cluster. url: its store; store: further keys of `store`, a line each. spawn: it runs on another
+    host, and this is how its process is made."""
 
-    def __init__(self, text, url, name, store="", **more):
+    def __init__(self, text, url, name, store="", spawn=None, **more):
         self.url, self.name, self.store_keys = url, name, store
+        if spawn:
+            self.far, self.spawn = True, spawn
         super().__init__(text, **more)
 
     def complete(self, text):
@@ -64,14 +69,16 @@ class Node(Reeved):
 class Cluster:
     """`count` nodes with the same configuration, all asking Redis."""
 
-    def __init__(self, text, url, count, store="", wait=True, **more):
+    def __init__(self, text, url, count, store="", wait=True, network=None, **more):
+        """url: of all, or a function of a node's number. network: each on its own host there."""
         self.dir = PrivateDir()
         self.nodes = []
         try:
             for i in range(count):
                 root = os.path.join(self.dir.path, "n%d" % i)
                 os.mkdir(root, 0o755)
-                self.nodes.append(Node(text, url, "node%d" % i, store=store, root=root, **more).start())
+                self.nodes.append(Node(text, url(i) if callable(url) else url, "node%d" % i, store=store, root=root,
+                                       spawn=network and functools.partial(network.child, i), **more).start())
             for node in self.nodes if wait else []:
                 node.ready()
             if wait:
@@ -104,9 +111,9 @@ class Cluster:
 class Client(threading.Thread):
     """One policy connection that asks what `requests` yields, `rate` times a second (None: as fast as it can)."""
 
-    def __init__(self, port, requests, rate=None):
+    def __init__(self, address, requests, rate=None):
         super().__init__(daemon=True)
-        self.port, self.requests, self.rate = port, requests, rate
+        self.address, self.requests, self.rate = address, requests, rate
         self.answers = []       # (seconds since `begun`, seconds taken, action, request)
         self.failure = None
         self.begun = time.monotonic()
@@ -114,7 +121,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            with Policy(self.port) as link:
+            with Policy(self.address) as link:
                 self._ask_all(link)
         except (AssertionError, OSError) as why:
             self.failure = repr(why)
@@ -148,5 +155,56 @@ def quantile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
+def logins_in_turn(tag, number, logins=20):
+    """So many requests, each of another login than the one before, to recipients of their own."""
+    for i in range(number):
+        yield one_recipient("user%d@example.com" % (i % logins), "%s.1.%d.0" % (tag, i % logins),
+                            "r%s-%d@outside.example" % (tag, i))
+
+
+def history(answers):
+    """How many recipients each login was granted."""
+    granted = Counter()
+    for _, _, action, asked in answers:
+        login = next(line for line in asked.decode().splitlines() if line.startswith("sasl_username="))
+        granted[login.split("=")[1]] += action == "DUNNO"
+    return granted
+
+
 def one_recipient(login, instance, recipient="someone@outside.example", **more):
     return submission(login, protocol_state="RCPT", instance=instance, recipient=recipient, **more)
+
+
+class Load:
+    """`by` clients that ask `rate` times a second together, until stop(). requests(i): what the i-th asks."""
+
+    def __init__(self, nodes, requests, rate=500, by=8):
+        nodes = list(nodes)
+        self.clients = [Client(nodes[i % len(nodes)].address, requests(i), rate=rate / by) for i in range(by)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """All answers. AssertionError if a request had none."""
+        for client in self.clients:
+            client.ended = True
+        for client in self.clients:
+            client.join()
+        failures = [client.failure for client in self.clients if client.failure]
+        if failures:
+            raise AssertionError("a request without an answer: %s" % failures[0])
+        return [answer for client in self.clients for answer in client.answers]
+
+
+def told(answers):
+    """How fast they were; prints it, and gives the slowest in seconds."""
+    taken = [answer[1] for answer in answers]
+    print("%d answers: p50 %.2f ms, p99 %.1f ms, slowest %.1f ms" % (
+        len(taken), 1e3 * quantile(taken, 0.5), 1e3 * quantile(taken, 0.99), 1e3 * max(taken)))
+    return max(taken)

@@ -51,7 +51,12 @@ class Reeved:
     """text: the configuration. dns: a DnsStub, or None for a resolver that nobody answers at.
 
     memory: keep everything in memory (no store on disk). dns_extra: further keys of `dns`, as in "timeout: 200ms".
+    A subclass whose process is on another host of a network of its own says so with `far`, and makes it with `spawn`:
+    it is reached by its unix sockets alone.
     """
+
+    far = False
+    spawn = staticmethod(Child)
 
     def __init__(self, text, root=None, socket_path=None, dns=None, dns_extra="", memory=False, port=None):
         self._own = None if root else PrivateDir()
@@ -92,7 +97,7 @@ dns:
         return self.child.pid
 
     def start(self):
-        self.child = Child([REEVED, "-c", self.config])
+        self.child = self.spawn([REEVED, "-c", self.config])
         try:
             wait_for(lambda: "reeved answers:\n" + self.child.text(), self._answers, 10)
         except BaseException:
@@ -104,9 +109,9 @@ dns:
     def _answers(self):
         if not self.child.running():
             raise AssertionError("reeved ended with %d:\n%s" % (self.child.process.returncode, self.child.text()))
-        if not (can_connect(self.port) and can_connect(self.socket_path)):
+        if not all(can_connect(address) for address in {self.address, self.socket_path}):
             return False
-        with Policy(self.port) as link:
+        with self.connect() as link:
             # VRFY never counts anything.
             return link.ask(request(protocol_state="VRFY", client_address="127.0.0.1", sender="", instance=""))
 
@@ -115,8 +120,13 @@ dns:
         with self.connect(by_unix) as link:
             return link.ask(data)
 
+    @property
+    def address(self):
+        """Where a client asks: a port of this host, or a path."""
+        return self.socket_path if self.far else self.port
+
     def connect(self, by_unix=False):
-        return Policy(self.socket_path if by_unix else self.port)
+        return Policy(self.socket_path if by_unix else self.address)
 
     # The log.
 

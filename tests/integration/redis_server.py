@@ -5,8 +5,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 
+from policy import connect
 from waiting import Child, PrivateDir, free_port, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,11 +18,11 @@ class RedisError(Exception):
 
 
 class Redis:
-    """One connection. `redis("GET", "key")` asks and waits; `send` and `reply` do one of both."""
+    """One connection, to a port of this host or to the path of a unix socket. `redis("GET", "key")` asks and waits;
+    `send` and `reply` do one of both."""
 
-    def __init__(self, port, timeout_s=10.0):
-        self.link = socket.create_connection(("127.0.0.1", port), timeout_s)
-        self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address, timeout_s=10.0):
+        self.link = connect(address, timeout_s)
         self.rest = b""
 
     @staticmethod
@@ -83,17 +83,20 @@ class Redis:
 
 
 class RedisServer:
-    """Keeps nothing on disk unless told so. `options` goes to the command line."""
+    """Keeps nothing on disk unless told so. `options` goes to the command line; spawn: how its process is made."""
 
-    def __init__(self, *options, port=None):
+    def __init__(self, *options, port=None, host="127.0.0.1", spawn=Child):
         self.port = port or free_port()
+        self.host, self.spawn = host, spawn
         self.options = options
         self._own = PrivateDir()
+        self.socket = os.path.join(self._own.path, "sock")
         self.child = None
 
     def start(self):
-        self.child = Child(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-                            "--dir", self._own.path, "--repl-diskless-sync-delay", "0", *self.options])
+        self.child = self.spawn(["redis-server", "--port", str(self.port), "--bind", self.host, "--unixsocket", self.socket,
+                                 "--protected-mode", "no", "--save", "", "--dir", self._own.path,
+                                 "--repl-diskless-sync-delay", "0", *self.options])
         wait_for("redis-server answers", self._answers)
         return self
 
@@ -101,7 +104,7 @@ class RedisServer:
         if not self.child.running():
             raise AssertionError("redis-server ended:\n" + self.child.text())
         try:
-            link = Redis(self.port, 1)
+            link = Redis(self.socket, 1)
             try:
                 return link("PING") == b"PONG"
             finally:
@@ -112,7 +115,7 @@ class RedisServer:
             return False
 
     def client(self, timeout_s=10.0):
-        return Redis(self.port, timeout_s)
+        return Redis(self.socket, timeout_s)
 
     def signal(self, number):
         self.child.signal(number)

@@ -9,7 +9,8 @@ import time
 import urllib.request
 from collections import Counter
 
-from cluster import SITE, Client, Cluster, Node, login_rate, one_recipient, quantile, run_clients
+from cluster import (SITE, Client, Cluster, Node, history, login_rate, logins_in_turn, one_recipient, quantile,
+                     run_clients)
 from harness import REEVED, let_pass, unittest, wait_for
 from policy import request
 from redis_server import RedisServer, have_redis
@@ -19,22 +20,6 @@ LONG = "--long" in sys.argv
 TIMEOUT_S = 0.3             # store.timeout
 ROUND_TRIP_S = 0.1          # and what a busy machine adds
 MANY = "100000/1h"
-
-
-def logins_in_turn(tag, number, logins=20):
-    """So many requests, each of another login than the one before, to recipients of their own."""
-    for i in range(number):
-        yield one_recipient("user%d@example.com" % (i % logins), "%s.1.%d.0" % (tag, i % logins),
-                            "r%s-%d@outside.example" % (tag, i))
-
-
-def history(answers):
-    """How many recipients each login was granted."""
-    granted = Counter()
-    for _, _, action, asked in answers:
-        login = next(line for line in asked.decode().splitlines() if line.startswith("sasl_username="))
-        granted[login.split("=")[1]] += action == "DUNNO"
-    return granted
 
 
 class Faults(unittest.TestCase):
@@ -64,7 +49,7 @@ class Faults(unittest.TestCase):
 
     def under_load(self, fault, seconds=4.0, rate=500, by=8):
         """Asks `rate` times a second all the while; `fault` runs after a second. What was answered, in time."""
-        clients = [Client(self.cluster[i % self.nodes].port,
+        clients = [Client(self.cluster[i % self.nodes].address,
                           logins_in_turn("%x%x" % (i, id(fault) % 4096), int(rate / by * seconds)), rate=rate / by)
                    for i in range(by)]
         for client in clients:
