@@ -17,7 +17,7 @@ tls_to_redis() {
 if tls_to_redis; then
 	run="$run libssl-dev"
 fi
-check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-server"
+check="$run clang libcriterion-dev python3 binutils iproute2 nftables redis-server openssl"
 postfix='postfix postfix-pcre'
 bench="$run valgrind strace redis-server redis-tools python3"
 ci="$check valgrind cppcheck clang-tidy clang-format mandoc"

@@ -131,10 +131,12 @@ static void watch(struct conn *conn)
 
 void conn_write(struct conn *conn, struct slice bytes)
 {
-	if (conn->over ||
-		redisAppendFormattedCommand(conn->redis, bytes.data, bytes.len) != REDIS_OK)
+	if (conn->over)
 		return;
 	conn->unsent = true;
+	/* A command that is not in the buffer would leave the answers to the others: it ends. */
+	if (redisAppendFormattedCommand(conn->redis, bytes.data, bytes.len) != REDIS_OK)
+		conn->write_failed = true;
 }
 
 static void write_once(struct conn *conn)
@@ -142,6 +144,8 @@ static void write_once(struct conn *conn)
 	int done = 0;
 
 	conn->writes++;
+	if (conn->tls)
+		redis_tls_before_io();
 	if (redisBufferWrite(conn->redis, &done) != REDIS_OK) {
 		conn->write_failed = true;
 		return;
@@ -173,17 +177,27 @@ bool conn_wants_run(const struct conn *conn)
 	return conn->write_failed && !conn->over;
 }
 
-static enum redis_trouble trouble_of(const struct conn *conn)
+bool conn_is_secured(const struct conn *conn)
 {
-	if (conn->tls && !redis_tls_is_open(conn->tls))
-		return REDIS_TROUBLE_TLS;
-	return REDIS_TROUBLE_CLOSED;
+	return !conn->tls_host[0] || (conn->tls && redis_tls_is_open(conn->tls));
+}
+
+/* Reading or writing failed. */
+static void fail_io(struct conn *conn)
+{
+	enum redis_trouble why = conn_is_secured(conn) ? REDIS_TROUBLE_CLOSED : REDIS_TROUBLE_TLS;
+	char detail[REDIS_TLS_DETAIL_BYTES];
+
+	snprintf(detail, sizeof(detail), "%s", conn->redis->errstr);
+	if (conn->tls)
+		redis_tls_why(conn->tls, conn->redis->errstr, detail);
+	fail(conn, why, detail);
 }
 
 void conn_run(struct conn *conn)
 {
 	if (conn_wants_run(conn))
-		fail(conn, trouble_of(conn), conn->redis->errstr);
+		fail_io(conn);
 }
 
 /* ---- replies in ---- */
@@ -229,8 +243,10 @@ static void read_all(struct conn *conn)
 	for (unsigned i = 0; i < MAX_READS && !conn->over; i++) {
 		size_t before = conn->redis->reader->len, got;
 
+		if (conn->tls)
+			redis_tls_before_io();
 		if (redisBufferRead(conn->redis) != REDIS_OK) {
-			fail(conn, trouble_of(conn), conn->redis->errstr);
+			fail_io(conn);
 			return;
 		}
 		got = conn->redis->reader->len - before;

@@ -37,6 +37,9 @@ struct conn *conn_open(struct uv_loop_s *loop, const struct conn_place *place,
 /* Silent. The memory goes when libuv has let go of it. */
 void conn_drop(struct conn **conn);
 
+/* false: TLS is asked for, and is not agreed on. */
+bool conn_is_secured(const struct conn *conn);
+
 /* Goes out with the next conn_flush(). */
 void conn_write(struct conn *conn, struct slice bytes);
 /* One write for all there is; what the socket does not take goes out when it can. Nothing is

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A user of Redis may be allowed nothing but scripts and our keys. So what only serves to be sure
- * (ROLE, INFO) may be forbidden; that is told, and the connection is used all the same. A replica
- * then shows at the first write.
+ * (ROLE, INFO) may be forbidden, or renamed; that is told, and the connection is used all the same.
+ * A replica then shows at the first write.
+ *
+ * What is answered to AUTH is never repeated: where that command was renamed, Redis tells the
+ * arguments it was given.
  */
 #include "daemon/store/redis/greeting.h"
 
@@ -120,17 +123,62 @@ static enum greeting_result fail_by(struct greeting *greeting, const struct redi
 	return fail(greeting, trouble, redis_reply_text(reply));
 }
 
-/* "+OK" and nothing else. An old Redis without users answers "ERR" to both forms of AUTH. */
-static enum greeting_result need_ok(
-	struct greeting *greeting, const struct redis_reply *reply, enum step step)
+/* Said before anything was read, in place of the first answer. */
+static bool is_turned_away(struct greeting *greeting, const struct redis_reply *reply)
+{
+	struct slice text = redis_reply_text(reply);
+
+	if (redis_reply_error(reply) != REDIS_ERROR_OTHER)
+		return false;
+	if (slice_starts_with(text, SLICE("ERR max number of clients")))
+		(void)fail(greeting, REDIS_TROUBLE_CONNECT, SLICE("max number of clients reached"));
+	else if (slice_starts_with(text, SLICE("DENIED ")))
+		(void)fail(greeting, REDIS_TROUBLE_FORBIDDEN,
+			SLICE("DENIED: protected mode; no password is set there"));
+	else
+		return false;
+	return true;
+}
+
+/* An old Redis without users answers "ERR" to both forms of AUTH. */
+static enum greeting_result read_auth(struct greeting *greeting, const struct redis_reply *reply)
+{
+	enum redis_error error = redis_reply_error(reply);
+	enum redis_trouble trouble = greeting_trouble_of(error);
+	char text[96];
+
+	if (redis_reply_type(reply) == REDIS_TYPE_STATUS)
+		return GREETING_MORE;
+	if (error == REDIS_NO_ERROR)
+		return fail(greeting, REDIS_TROUBLE_PROTOCOL, SLICE("no answer to AUTH"));
+	if (error == REDIS_ERROR_OTHER)
+		snprintf(text, sizeof(text),
+			"AUTH is refused: no password is set there, or no users");
+	else if (error == REDIS_ERROR_WRONGPASS)
+		snprintf(text, sizeof(text), "WRONGPASS: user or password is wrong");
+	else
+		snprintf(text, sizeof(text), "%s is answered to AUTH", redis_error_name(error));
+	if (trouble == REDIS_TROUBLE_NONE)
+		trouble =
+			error == REDIS_ERROR_BUSY ? REDIS_TROUBLE_LOADING : REDIS_TROUBLE_PASSWORD;
+	return fail(greeting, trouble, slice_of(text));
+}
+
+static enum greeting_result read_select(struct greeting *greeting, const struct redis_reply *reply)
 {
 	if (redis_reply_type(reply) == REDIS_TYPE_STATUS)
 		return GREETING_MORE;
-	if (redis_reply_error(reply) == REDIS_ERROR_OTHER && step == STEP_AUTH)
-		return fail(greeting, REDIS_TROUBLE_PASSWORD, redis_reply_text(reply));
-	if (redis_reply_error(reply) == REDIS_ERROR_OTHER && step == STEP_SELECT)
+	if (redis_reply_error(reply) == REDIS_ERROR_OTHER)
 		return fail(greeting, REDIS_TROUBLE_FORBIDDEN, redis_reply_text(reply));
 	return fail_by(greeting, reply);
+}
+
+/* By its rights, or because it was renamed. */
+static bool is_forbidden(const struct redis_reply *reply)
+{
+	return redis_reply_error(reply) == REDIS_ERROR_NOPERM ||
+	       (redis_reply_error(reply) == REDIS_ERROR_OTHER &&
+		       slice_starts_with(redis_reply_text(reply), SLICE("ERR unknown command")));
 }
 
 static enum greeting_result read_role(struct greeting *greeting, const struct redis_reply *reply)
@@ -138,7 +186,7 @@ static enum greeting_result read_role(struct greeting *greeting, const struct re
 	struct slice role = redis_reply_text(redis_reply_item(reply, 0));
 	char text[64];
 
-	if (redis_reply_error(reply) == REDIS_ERROR_NOPERM) {
+	if (is_forbidden(reply)) {
 		notice(greeting, REDIS_NOTICE_UNCHECKED, SLICE("ROLE"));
 		return GREETING_MORE;
 	}
@@ -166,7 +214,7 @@ static enum greeting_result read_info(struct greeting *greeting, const struct re
 {
 	struct slice policy = policy_in(redis_reply_text(reply));
 
-	if (redis_reply_error(reply) == REDIS_ERROR_NOPERM)
+	if (is_forbidden(reply))
 		notice(greeting, REDIS_NOTICE_UNCHECKED, SLICE("INFO"));
 	else if (redis_reply_type(reply) == REDIS_TYPE_ERROR)
 		return fail_by(greeting, reply);
@@ -188,8 +236,9 @@ static enum greeting_result read_step(
 {
 	switch (step) {
 	case STEP_AUTH:
+		return read_auth(greeting, reply);
 	case STEP_SELECT:
-		return need_ok(greeting, reply, step);
+		return read_select(greeting, reply);
 	case STEP_ROLE:
 		return read_role(greeting, reply);
 	case STEP_INFO:
@@ -206,6 +255,8 @@ enum greeting_result greeting_answer(struct greeting *greeting, const struct red
 	enum greeting_result result;
 
 	greeting->has_notice = false;
+	if (is_turned_away(greeting, reply))
+		return GREETING_FAILED;
 	result = read_step(greeting, step, reply);
 	if (result == GREETING_MORE && greeting->at == greeting->count)
 		return GREETING_DONE;

@@ -2,7 +2,7 @@
 /*
  * What is said first on a connection: AUTH, SELECT, ROLE (it must be a master), and then either a
  * look at the eviction policy or SUBSCRIBE. All of it goes out at once, and the answers are read
- * in order. Pure.
+ * in order. `detail` never holds what was answered to AUTH. Pure.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_GREETING_H
 #define REEVE_DAEMON_STORE_REDIS_GREETING_H

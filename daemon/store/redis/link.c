@@ -132,6 +132,8 @@ void link_give_up(struct redis_link *link, enum redis_trouble trouble, const cha
 	const struct redis_link_events *events = link->options.events;
 	bool was_up = link->state == STATE_UP;
 
+	if (link->sentinels && link->state > STATE_FINDING && !was_up)
+		sentinels_doubt(link->sentinels);
 	if (was_up && link_mono_ms(link) - link->up_mono_ms >= SHORT_LIFE_MS)
 		link->failures = 0;
 	link->failures++;

@@ -222,12 +222,16 @@ static void run_lookup(struct redis_link *link)
 
 static void run_step(struct redis_link *link)
 {
-	bool greeting = link->state == STATE_GREETING;
-
 	conn_run(link->conn);
-	if (link->conn && link_mono_ms(link) >= link->step_mono_ms)
-		link_give_up(link, REDIS_TROUBLE_TIMEOUT,
-			greeting ? "connected, but no answer in time" : "no connection in time");
+	if (!link->conn || link_mono_ms(link) < link->step_mono_ms)
+		return;
+	if (link->state == STATE_CONNECTING)
+		link_give_up(link, REDIS_TROUBLE_TIMEOUT, "no connection in time");
+	else if (!conn_is_secured(link->conn))
+		link_give_up(link, REDIS_TROUBLE_TLS,
+			"connected, but no answer in time; is there TLS on that port?");
+	else
+		link_give_up(link, REDIS_TROUBLE_TIMEOUT, "connected, but no answer in time");
 }
 
 void link_connect(struct redis_link *link)

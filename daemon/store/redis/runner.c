@@ -27,7 +27,8 @@ struct redis_runner {
 	struct loaded loaded[SCRIPTS];
 };
 
-struct redis_runner *redis_runner_new(const struct scripts *scripts, enum script first, enum script last)
+struct redis_runner *redis_runner_new(
+	const struct scripts *scripts, enum script first, enum script last)
 {
 	struct redis_runner *runner = mem_zalloc(sizeof(*runner));
 
@@ -81,8 +82,8 @@ void redis_runner_up(struct redis_runner *runner, struct redis_link *link)
 	}
 }
 
-void redis_runner_begin(
-	struct redis_runner *runner, enum script script, size_t keys, size_t arguments, struct buf *out)
+void redis_runner_begin(struct redis_runner *runner, enum script script, size_t keys,
+	size_t arguments, struct buf *out)
 {
 	const struct loaded *loaded = loaded_of(runner, script);
 

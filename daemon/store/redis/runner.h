@@ -13,15 +13,15 @@
 struct redis_runner;
 
 /* For the scripts from `first` to `last`. */
-struct redis_runner *redis_runner_new(const struct scripts *scripts, enum script first, enum script last)
-	__attribute__((returns_nonnull, warn_unused_result));
+struct redis_runner *redis_runner_new(const struct scripts *scripts, enum script first,
+	enum script last) __attribute__((returns_nonnull, warn_unused_result));
 /* No call may be out. */
 void redis_runner_free(struct redis_runner **runner);
 /* The connection came up: loads them. */
 void redis_runner_up(struct redis_runner *runner, struct redis_link *link);
 /* Begins a call of `script`: `keys` keys and then `arguments` arguments follow in `out`. */
-void redis_runner_begin(
-	struct redis_runner *runner, enum script script, size_t keys, size_t arguments, struct buf *out);
+void redis_runner_begin(struct redis_runner *runner, enum script script, size_t keys,
+	size_t arguments, struct buf *out);
 /* The answer was NOSCRIPT: the next call sends it whole. */
 void redis_runner_forget(struct redis_runner *runner, enum script script);
 

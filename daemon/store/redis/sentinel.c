@@ -55,6 +55,11 @@ void sentinels_stop(struct sentinels *sentinels)
 	sentinels->state = SENTINELS_IDLE;
 }
 
+void sentinels_doubt(struct sentinels *sentinels)
+{
+	sentinels->first = (sentinels->first + 1) % sentinels->options->where->host_count;
+}
+
 void sentinels_free(struct sentinels **sentinels)
 {
 	if (!*sentinels)
@@ -169,7 +174,9 @@ static void on_reply(void *arg, const struct redis_reply *reply)
 	if (redis_reply_error(reply) == REDIS_ERROR_NOAUTH) {
 		log_in(sentinels);
 	} else if (redis_reply_type(reply) == REDIS_TYPE_ERROR) {
-		give_up(sentinels, redis_reply_text(reply).data);
+		/* What is answered to AUTH may hold what was sent. */
+		give_up(sentinels, sentinels->logged_in ? "refuses us after AUTH"
+							: redis_reply_text(reply).data);
 	} else if (redis_reply_type(reply) == REDIS_TYPE_NIL) {
 		give_up(sentinels, "knows no master of that name");
 	} else if (!read_address(sentinels, reply)) {

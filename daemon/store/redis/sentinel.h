@@ -28,6 +28,9 @@ void sentinels_free(struct sentinels **sentinels);
 /* Drops a question that is under way. */
 void sentinels_start(struct sentinels *sentinels, uint64_t mono_ms);
 void sentinels_stop(struct sentinels *sentinels);
+/* What the one that answered last named is no master, or not there: the next question begins with
+ * another one. */
+void sentinels_doubt(struct sentinels *sentinels);
 /* Each turn. No callback comes from here; ask for the state. */
 void sentinels_run(struct sentinels *sentinels, uint64_t mono_ms);
 enum sentinels_state sentinels_state(const struct sentinels *sentinels);

@@ -20,8 +20,13 @@ struct redis_tls *redis_tls_begin(
 	redisContext *redis, const char *host, char ret_detail[static REDIS_TLS_DETAIL_BYTES]);
 /* Before redisFree(), which frees what is hiredis'. */
 void redis_tls_end(struct redis_tls **tls, redisContext *redis);
+/* Before each read and write: what failed on another connection is no error of this one. */
+void redis_tls_before_io(void);
 /* The handshake is done. */
 bool redis_tls_is_open(const struct redis_tls *tls);
+/* After reading or writing failed, for people; `otherwise`: where TLS has nothing to say. */
+void redis_tls_why(const struct redis_tls *tls, const char *otherwise,
+	char ret_detail[static REDIS_TLS_DETAIL_BYTES]);
 /* Something was decrypted and not yet read. */
 bool redis_tls_has_more(const struct redis_tls *tls);
 /* What to wait for, out of two bits. */

@@ -351,10 +351,45 @@ Test(redis_link, a_wrong_password_is_not_tried_again_soon)
 	rig.options.password_file = rig_file("wrong");
 	rig_link();
 	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PASSWORD);
-	cr_assert_str_eq(rig_health().detail,
-		"WRONGPASS invalid username-password pair or user is disabled.");
+	cr_assert_str_eq(rig_health().detail, "WRONGPASS: user or password is wrong");
 	cr_assert(redis_link_next(rig.link) >= rig_mono_ms() + 7000);
 	cr_assert(rig_health().attempts == 1);
+}
+
+/* Redis tells the arguments of a command that it does not know, the password among them. */
+Test(redis_link, a_password_is_never_told)
+{
+	server = redis_server_start("rename-command AUTH \"\"");
+	rig_to_unix(redis_server_socket(server));
+	rig.where.user = SLICE("anna");
+	rig.options.password_file = rig_file("hush-hush");
+	rig_link();
+	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PASSWORD);
+	cr_assert(!strstr(rig_health().detail, "hush"), "%s", rig_health().detail);
+	cr_assert_str_eq(rig_health().detail,
+		"AUTH is refused: no password is set there, or no users");
+}
+
+Test(redis_link, a_password_where_none_is_set)
+{
+	server = redis_server_start(NULL);
+	rig_to_unix(redis_server_socket(server));
+	rig.options.password_file = rig_file("hush-hush");
+	rig_link();
+	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PASSWORD);
+	cr_assert_str_eq(rig_health().detail,
+		"AUTH is refused: no password is set there, or no users");
+}
+
+Test(redis_link, what_only_serves_to_be_sure_may_be_renamed)
+{
+	start("rename-command ROLE \"\"\nrename-command INFO \"\"");
+	cr_assert(rig.notices == 2 && rig.notice == REDIS_NOTICE_UNCHECKED);
+	redis_server_kill(server);
+	RIG_UNTIL(rig.downs == 1);
+	redis_server_again(server);
+	RIG_UNTIL(rig.ups == 2);
+	cr_assert(rig.notices == 2, "once each");
 }
 
 Test(redis_link, no_password_where_one_is_needed)
@@ -469,14 +504,18 @@ Test(redis_link, loading_is_waited_for)
 	RIG_UNTIL(rig.ups == 2);
 }
 
+/* Said in place of the answer to AUTH, it is not about the password: the next attempt comes soon. */
 Test(redis_link, too_many_clients)
 {
 	server = redis_server_start(NULL);
+	redis_server_say(server, "CONFIG", "SET", "requirepass", "secret", NULL);
 	redis_server_say(server, "CONFIG", "SET", "maxclients", "1", NULL);
 	rig_to_unix(redis_server_socket(server));
+	rig.options.password_file = rig_file("secret");
 	rig_link();
-	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PROTOCOL);
-	cr_assert_str_eq(rig_health().detail, "ERR max number of clients reached");
+	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_CONNECT);
+	cr_assert_str_eq(rig_health().detail, "max number of clients reached");
+	cr_assert(redis_link_next(rig.link) < rig_mono_ms() + 2000);
 	redis_server_say(server, "CONFIG", "SET", "maxclients", "100", NULL);
 	RIG_UNTIL(rig.ups == 1);
 }

@@ -49,6 +49,17 @@ Test(redis_peer, what_is_said_first)
 	cr_assert(rig.notices == 0);
 }
 
+Test(redis_peer, a_port_that_is_protected)
+{
+	rig_link();
+	peer_accept();
+	PEER_SAY("-DENIED Redis is running in protected mode because protected mode is enabled\r\n");
+	peer_hang_up();
+	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_FORBIDDEN);
+	cr_assert_str_eq(
+		rig_health().detail, "DENIED: protected mode; no password is set there");
+}
+
 Test(redis_peer, byte_by_byte)
 {
 	static const char answer[] = "*4\r\n$5\r\na\r\nbc\r\n$-1\r\n:-17\r\n*1\r\n+OK\r\n";

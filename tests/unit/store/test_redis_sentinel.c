@@ -134,6 +134,18 @@ Test(redis_sentinel, dead_ones_are_passed_over)
 	RIG_UNTIL(rig.ups == 1);
 }
 
+/* One that was left behind names what is no longer there, for ever, and answers first. */
+Test(redis_sentinel, one_that_names_a_dead_master_is_passed_over)
+{
+	master = redis_server_start(NULL);
+	sentinels[0] = redis_server_start_sentinel("sentinel monitor mail 127.0.0.1 1 2\n");
+	start_sentinel(1, "mail", "");
+	ask_them();
+	rig_link();
+	RIG_UNTIL(rig.ups == 1);
+	cr_assert(address_port() == redis_server_port(master));
+}
+
 Test(redis_sentinel, a_silent_one_is_passed_over)
 {
 	uint64_t begun;
