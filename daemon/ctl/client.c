@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where the socket is, and what it means when it cannot be reached. Every failure says what to do
- * next.
+ * What it means when the daemon cannot be reached or says no. Every failure says what to do next.
  */
 #include "daemon/ctl/client.h"
 
@@ -13,9 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "config/config.h"
 #include "daemon/ctl/show.h"
-#include "daemon/engine/ruleset.h"
+#include "daemon/ctl/where.h"
 
 #define TIMEOUT_S 60
 #define CONNECT_TIMEOUT_S 5
@@ -27,49 +25,39 @@ struct client {
 	size_t used; /* of `in`, by lines that were handed out */
 };
 
-static const char *copy_path(struct ctl *ctl, struct slice path)
+static void tell_errors(const struct config_errors *errors)
 {
-	char *copy = arena_alloc(&ctl->arena, path.len + 1);
+	const char *line;
+	bool is_warning;
 
-	memcpy(copy, path.data, path.len);
-	copy[path.len] = '\0';
-	return copy;
+	for (size_t i = 0; (line = config_errors_line(errors, i, &is_warning)) != NULL; i++)
+		if (!is_warning)
+			fprintf(stderr, "%s\n", line);
 }
 
-/* As the configuration says; what is wrong with it is for `check` to tell, not for us. */
-static const char *socket_path(struct ctl *ctl)
+/* Nobody is there. That a daemon runs elsewhere is likely where the file is not the one that it began with. */
+static int explain_nobody(const struct ctl *ctl, const struct where *where)
 {
-	const struct config_check *const *checks;
-	size_t count = ruleset_checks(&checks);
-	struct config_errors *errors;
-	struct config *config;
-
-	if (ctl->socket)
-		return ctl->socket;
-	ctl->socket = CTL_DEFAULT_SOCKET;
-	if (access(ctl->file, F_OK) != 0 && !ctl->file_given)
-		return ctl->socket;
-	errors = config_errors_new();
-	config = config_load(ctl->file, checks, count, errors);
-	if (config)
-		ctl->socket = copy_path(ctl, config->control.path);
-	else if (ctl->file_given || config_errors_count(errors))
-		fprintf(stderr,
-			"reevectl: %s cannot be read, so the control socket is taken to be %s"
-			" (--socket PATH names another)\n",
-			ctl->file, ctl->socket);
-	config_unref(&config);
-	config_errors_free(&errors);
-	return ctl->socket;
-}
-
-static int explain_connect(const char *path, int error)
-{
-	if (error == ENOENT || error == ECONNREFUSED)
+	if (!where->errors)
 		return ctl_fail(EX_UNAVAILABLE,
 			"reeved is not running: nobody listens at %s\n"
-			"  start it (systemctl start reeved), or say where it listens: --socket PATH or -c FILE",
-			path);
+			"  start it (systemctl start reeved); or say where it listens (--socket PATH or -c FILE),"
+			" if 'control' was changed since it started",
+			where->path);
+	tell_errors(where->errors);
+	return ctl_fail(EX_CONFIG,
+		"%s is broken, and nobody listens at %s, %s\n"
+		"  mend it first; a reeved that runs has kept the configuration it has, and can be asked with --socket PATH",
+		ctl->file, where->path,
+		where->guessed ? "which it would be by default" : "which it names");
+}
+
+static int explain_connect(const struct ctl *ctl, const struct where *where, int error)
+{
+	const char *path = where->path;
+
+	if (error == ENOENT || error == ECONNREFUSED)
+		return explain_nobody(ctl, where);
 	if (error == EACCES || error == EPERM)
 		return ctl_fail(EX_NOPERM,
 			"no permission for %s\n"
@@ -81,31 +69,50 @@ static int explain_connect(const char *path, int error)
 	return ctl_fail(EX_UNAVAILABLE, "%s: %s", path, strerror(error));
 }
 
-static bool open_client(struct ctl *ctl, struct client *client, int *ret_exit)
+/* false: *ret_exit is set, and why was told. */
+static bool connect_to(
+	struct ctl *ctl, const struct where *where, struct client *client, int *ret_exit)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
 	const struct timeval short_timeout = {.tv_sec = CONNECT_TIMEOUT_S};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	*client = (struct client){.path = socket_path(ctl)};
-	if (strlen(client->path) >= sizeof(address.sun_path)) {
-		*ret_exit = ctl_fail(EX_USAGE, "%s: longer than %zu bytes", client->path,
+	if (strlen(where->path) >= sizeof(address.sun_path)) {
+		*ret_exit = ctl_fail(EX_USAGE, "%s: longer than %zu bytes", where->path,
 			sizeof(address.sun_path) - 1);
 		return false;
 	}
-	memcpy(address.sun_path, client->path, strlen(client->path) + 1);
+	memcpy(address.sun_path, where->path, strlen(where->path) + 1);
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* connect() waits where the backlog is full: of a daemon that hangs, for ever. */
 	if (client->fd >= 0)
 		setsockopt(
 			client->fd, SOL_SOCKET, SO_SNDTIMEO, &short_timeout, sizeof(short_timeout));
-	if (client->fd < 0 ||
-		connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-		*ret_exit = explain_connect(client->path, errno);
-		if (client->fd >= 0)
-			close(client->fd);
+	if (client->fd >= 0 &&
+		connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return true;
+	*ret_exit = explain_connect(ctl, where, errno);
+	if (client->fd >= 0)
+		close(client->fd);
+	return false;
+}
+
+static bool open_client(struct ctl *ctl, struct client *client, int *ret_exit)
+{
+	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	struct where where;
+	bool good;
+
+	where_find(ctl, &where);
+	*client = (struct client){.path = where.path};
+	good = connect_to(ctl, &where, client, ret_exit);
+	if (good && where.guessed)
+		fprintf(stderr,
+			"reevectl: %s cannot be read, so reeved is asked at %s"
+			" (--socket PATH names another)\n",
+			ctl->file, where.path);
+	where_release(&where);
+	if (!good)
 		return false;
-	}
 	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	buf_init(&client->in, CTL_ANSWER_BYTES + 1);

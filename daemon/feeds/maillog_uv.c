@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Polling in place of inotify: it costs two system calls four times a second, works on every file
+ * Polling in place of inotify: it costs two system calls ten times a second, works on every file
  * system, and sees a rename, a truncation and a file that comes late by the same look.
  */
 #include "daemon/feeds/maillog_uv.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Follows Postfix's log on the loop: a look four times a second, and a bounded piece of the file a turn.
+ * Follows Postfix's log on the loop: a look ten times a second, and a bounded piece of the file a turn.
  * Lines go to a witness, which tells the owner's sink.
  */
 #ifndef REEVE_DAEMON_FEEDS_MAILLOG_UV_H
@@ -10,7 +10,7 @@
 #include "daemon/feeds/witness.h"
 #include "daemon/loop/loop.h"
 
-#define MAILLOG_POLL_MS 250
+#define MAILLOG_POLL_MS 100
 #define MAILLOG_TURN_BYTES (128 * 1024)
 
 struct maillog;

@@ -230,6 +230,19 @@ class Tree:
         argv = [REEVECTL, "-c", self.config, "postfix", words[0], "--config-dir", self.etc] + list(words[1:])
         return Result(subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120))
 
+    def own_folders(self):
+        """A queue and data folder below the root, so that Postfix's own tools touch no others."""
+        os.makedirs(os.path.join(self.root, "spool"))
+        os.makedirs(os.path.join(self.root, "data"))
+        shutil.chown(os.path.join(self.root, "data"), "postfix")
+        self.postconf("-e", "queue_directory=" + os.path.join(self.root, "spool"), "data_directory=" + os.path.join(self.root, "data"))
+
+    def postfix_check(self):
+        """What Postfix itself says of the files, after own_folders(): nothing, when they are clean."""
+        self.date_back()
+        done = subprocess.run(["postfix", "-c", self.etc, "check"], capture_output=True, text=True, check=False, timeout=120)
+        return "exit code %d\n" % done.returncode * bool(done.returncode) + done.stdout + done.stderr
+
     def findings(self, name=None):
         """Of `check`: all, or those with this id."""
         every = self.ctl("check", "--json").json["findings"]

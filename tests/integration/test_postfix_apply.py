@@ -104,6 +104,28 @@ class ApplyTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.tree.etc)), ["main.cf", "master.cf"])
         self.assertEqual(self.tree.ctl("apply", "--undo").code, 66)
 
+    def test_postfix_itself_finds_nothing_either(self):
+        """`postfix check` and ours, on the stock files, with submission from Debian's template, and a provider's."""
+        text = self.tree.reeve()
+        trees = {"stock": self.tree, "submission": Tree.stock(os.path.join(self.dir.path, "s"), text, SUBMISSION),
+                 "provider": Tree.provider(os.path.join(self.dir.path, "p"), text)}
+        for name, tree in trees.items():
+            with self.subTest(name):
+                tree.own_folders()
+                before = tree.bytes()
+                self.assertEqual(tree.postfix_check(), "")
+                self.assertEqual(tree.ctl("apply").code, 0)
+                self.assertEqual(tree.postfix_check(), "")
+                # A rule that the provider's configuration lacks is for a human to write.
+                self.assertEqual([one["id"] for one in tree.findings()], ["catchall-unseen"] * (name == "provider"))
+                after = tree.bytes()
+                self.assertEqual(tree.ctl("apply").code, 0)
+                self.assertEqual(tree.bytes(), after)
+                self.assertEqual(tree.ctl("apply", "--undo").code, 0)
+                self.assertEqual(tree.bytes(), before)
+        self.tree.postconf("-e", "smtpd_recipient_restrictions=$reve")
+        self.assertIn("undefined parameter: reve", self.tree.postfix_check())
+
     def test_comments_of_reeve_yaml_stay(self):
         self.assertEqual(self.tree.ctl("apply").code, 0)
         old, new = self.before["reeve.yaml"].decode().split("\n"), self.tree.reeve().split("\n")

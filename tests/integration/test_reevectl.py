@@ -235,6 +235,33 @@ class Reevectl(DaemonBench):
         done = subprocess.run([REEVECTL, "ba"], capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (64, "reevectl: no command 'ba'; `reevectl --help` lists them\n"))
 
+    def test_a_broken_file_names_its_mistake_not_a_daemon_that_is_gone(self):
+        """The control socket is not where it is by default; rules that are wrong, and text that is no YAML."""
+        self.start()
+        good = self.reeved.complete(CONFIG)
+        path = self.reeved.config
+
+        def ctl(*words):
+            return subprocess.run([REEVECTL, "-c", path] + list(words), capture_output=True, text=True, check=False, timeout=30)
+
+        for broken, where in ((good.replace("check: ban ", "check: bann "), "%s:4:"), (good + "rules: [}\n", "%s:")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(broken)
+            done = ctl("reload")
+            self.assertEqual(done.returncode, 78, done)
+            self.assertTrue(done.stderr.startswith(where % path), done)
+            self.assertTrue(done.stderr.endswith("reevectl: %s is not taken over; the old configuration stays in force\n" % path), done)
+            self.assertEqual(ctl("status").returncode, 0)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(broken.replace("/control.sock", "/moved.sock"))
+        done = ctl("reload")
+        self.assertEqual(done.returncode, 78)
+        self.assertRegex(done.stderr, r"^%s:\d+:\d+: .*\nreevectl: %s is broken, and nobody listens at \S+/moved\.sock, which it names\n"
+                         r"  mend it first; a reeved that runs has kept" % (path, path))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(good)
+        self.assertEqual(ctl("reload").returncode, 0)
+
     def test_what_is_no_daemon_of_ours(self):
         """Another program at the socket: what it says reaches no terminal, and who hangs is not waited for."""
         path = os.path.join(self.dir.path, "other.sock")
