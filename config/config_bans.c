@@ -57,15 +57,16 @@ static void check_command(
 static void read_maillog(
 	struct config_reader *reader, const struct config_node *node, struct slice *ret)
 {
-	bool good = node->kind == CONFIG_SCALAR &&
-		    (slice_is(node->text, "off") || slice_is(node->text, "journal:") ||
-			    (slice_starts_with(node->text, SLICE("file:/")) &&
-				    node->text.len > strlen("file:/")));
+	struct slice journal = SLICE("journal:");
+	bool is_journal = slice_equal(node->text, journal) || slice_is(node->text, "journal");
+	bool good = slice_is(node->text, "off") || is_journal ||
+		    (slice_starts_with(node->text, SLICE("file:/")) &&
+			    node->text.len > strlen("file:/"));
 
-	if (good)
-		*ret = node->text;
+	if (node->kind == CONFIG_SCALAR && good)
+		*ret = is_journal ? journal : node->text;
 	else
-		config_need(reader, node, "maillog", "file:/path or off");
+		config_need(reader, node, "maillog", "file:/path, journal or off");
 }
 
 void config_read_bans(

@@ -6,18 +6,6 @@
 
 #include "daemon/store/redis/link.h"
 
-static void warn_unused(const struct config *config, struct config_errors *errors)
-{
-	struct config_pos whole = { .file = "", .line = 0, .column = 0 };
-
-	if (config->store.url_pos.file)
-		whole.file = config->store.url_pos.file;
-	if (slice_is(config->bans.maillog, "journal:"))
-		config_error(errors, whole,
-			     "'bans.maillog': journal: is not supported; have Postfix (maillog_file) or "
-			     "syslog write a file and use file:/path");
-}
-
 struct ruleset *ruleset_load(const char *file, struct config_errors *errors)
 {
 	const struct config_check *const *checks;
@@ -34,7 +22,6 @@ struct ruleset *ruleset_load(const char *file, struct config_errors *errors)
 			     "'store.url': rediss:// needs hiredis 1.0 or later, which this reeved "
 			     "was not built with");
 	ruleset = ruleset_new(config, errors);
-	warn_unused(config, errors);
 	config_unref(&config);
 	if (config_errors_count(errors) > errors_before)
 		ruleset_unref(&ruleset);

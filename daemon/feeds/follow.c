@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The file is read with pread() at an offset of our own; what stands in front of the first newline
- * waits in the buffer for its rest. After a byte that may stand in the middle of a line (at the start,
- * or behind one that was too long) everything up to the next newline is skipped: the tail of a
- * line could look like a line that a client made up.
+ * The file is read with pread() at an offset of our own; lines.c makes lines of it.
  */
 #include "daemon/feeds/follow.h"
 
@@ -14,7 +11,6 @@
 
 #include "common/alloc.h"
 
-#define BUFFER_BYTES (64 * 1024)
 #define HEAD_BYTES 64
 
 struct follow {
@@ -27,9 +23,7 @@ struct follow {
 	size_t head_len;
 	bool from_end; /* what is there when it is opened is of before */
 	bool drained;  /* a new file was seen, and the old one read once more */
-	bool skipping; /* up to the next newline */
-	char *buffer;
-	size_t len;
+	struct lines lines;
 	struct follow_health health;
 };
 
@@ -53,10 +47,10 @@ static void start_line(struct follow *follow, uint64_t offset)
 	char before = '\n';
 
 	follow->offset = offset;
-	follow->len = 0;
 	follow->head_len = 0;
-	follow->skipping = offset > 0 && (pread(follow->fd, &before, 1, (off_t)offset - 1) != 1 ||
-						 before != '\n');
+	lines_restart(&follow->lines,
+		offset > 0 &&
+			(pread(follow->fd, &before, 1, (off_t)offset - 1) != 1 || before != '\n'));
 }
 
 static bool open_file(struct follow *follow)
@@ -92,7 +86,7 @@ struct follow *follow_new(const char *path)
 
 	follow->path = mem_dup(slice_of(path));
 	follow->fd = -1;
-	follow->buffer = mem_alloc(BUFFER_BYTES);
+	lines_init(&follow->lines);
 	follow->from_end = true;
 	/* A file that comes later holds nothing of before. */
 	if (!open_file(follow) && follow->health.error == ENOENT)
@@ -107,39 +101,8 @@ void follow_free(struct follow **follow)
 	if ((*follow)->fd >= 0)
 		close((*follow)->fd);
 	free((*follow)->path);
-	free((*follow)->buffer);
+	lines_release(&(*follow)->lines);
 	mem_free(follow);
-}
-
-/* ---- lines */
-
-static void emit(struct follow *follow, struct slice line, follow_line_fn fn, void *arg)
-{
-	if (follow->skipping)
-		follow->skipping = false;
-	else if (line.len > FOLLOW_LINE_BYTES)
-		follow->health.overlong++;
-	else
-		fn(arg, line);
-}
-
-static void cut_lines(struct follow *follow, follow_line_fn fn, void *arg)
-{
-	struct slice rest = {follow->buffer, follow->len}, line, tail;
-
-	while (slice_split(rest, '\n', &line, &tail)) {
-		emit(follow, line, fn, arg);
-		rest = tail;
-	}
-	if (follow->skipping) {
-		rest.len = 0;
-	} else if (rest.len > FOLLOW_LINE_BYTES) {
-		follow->health.overlong++;
-		follow->skipping = true;
-		rest.len = 0;
-	}
-	memmove(follow->buffer, rest.data, rest.len);
-	follow->len = rest.len;
 }
 
 /* ---- the file */
@@ -163,8 +126,9 @@ static void follow_truncation(struct follow *follow)
  * is known to belong to it. */
 static size_t read_some(struct follow *follow)
 {
-	ssize_t got = pread(follow->fd, follow->buffer + follow->len, BUFFER_BYTES - follow->len,
-		(off_t)follow->offset);
+	size_t room;
+	char *memory = lines_room(&follow->lines, &room);
+	ssize_t got = pread(follow->fd, memory, room, (off_t)follow->offset);
 
 	follow->health.error = got < 0 ? errno : 0;
 	if (got <= 0)
@@ -175,7 +139,6 @@ static size_t read_some(struct follow *follow)
 	}
 	follow->offset += (uint64_t)got;
 	follow->health.bytes += (uint64_t)got;
-	follow->len += (size_t)got;
 	return (size_t)got;
 }
 
@@ -198,7 +161,7 @@ static bool follow_rotation(struct follow *follow)
 	return true;
 }
 
-bool follow_read(struct follow *follow, size_t max_bytes, follow_line_fn line, void *arg)
+bool follow_read(struct follow *follow, size_t max_bytes, lines_fn line, void *arg)
 {
 	size_t sum = 0;
 
@@ -209,7 +172,7 @@ bool follow_read(struct follow *follow, size_t max_bytes, follow_line_fn line, v
 		size_t got = read_some(follow);
 
 		if (got)
-			cut_lines(follow, line, arg);
+			lines_added(&follow->lines, got, line, arg);
 		else if (follow->health.error || !follow_rotation(follow))
 			return false;
 		sum += got;
@@ -221,4 +184,5 @@ void follow_health(const struct follow *follow, struct follow_health *ret)
 {
 	*ret = follow->health;
 	ret->open = follow->fd >= 0;
+	ret->overlong = follow->lines.overlong;
 }

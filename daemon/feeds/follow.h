@@ -11,16 +11,9 @@
 #ifndef REEVE_DAEMON_FEEDS_FOLLOW_H
 #define REEVE_DAEMON_FEEDS_FOLLOW_H
 
-#include <stdint.h>
-
-#include "common/slice.h"
-
-#define FOLLOW_LINE_BYTES (16 * 1024)  /* longer lines are left out */
+#include "daemon/feeds/lines.h"
 
 struct follow;
-
-/* Without its newline; lives until it returns. May not call back. */
-typedef void (*follow_line_fn)(void *arg, struct slice line);
 
 struct follow_health {
 	bool open;
@@ -32,7 +25,7 @@ struct follow_health {
 struct follow *follow_new(const char *path) __attribute__((returns_nonnull, warn_unused_result));
 void follow_free(struct follow **follow);
 /* Reads about `max_bytes` at most (at least 64 KiB are). true: there is more. */
-bool follow_read(struct follow *follow, size_t max_bytes, follow_line_fn line, void *arg);
+bool follow_read(struct follow *follow, size_t max_bytes, lines_fn line, void *arg);
 void follow_health(const struct follow *follow, struct follow_health *ret);
 
 #endif

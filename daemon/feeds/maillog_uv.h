@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Follows Postfix's log on the loop: a look ten times a second, and a bounded piece of the file a turn.
- * Lines go to a witness, which tells the owner's sink.
+ * Follows Postfix's log on the loop: a file by a look ten times a second, or systemd's journal as it
+ * comes, and a bounded piece of either a turn. Lines go to a witness, which tells the owner's sink.
  */
 #ifndef REEVE_DAEMON_FEEDS_MAILLOG_UV_H
 #define REEVE_DAEMON_FEEDS_MAILLOG_UV_H
@@ -18,7 +18,7 @@ struct maillog;
 /* `log` gets maillog_followed, maillog_missing and the like. */
 struct maillog *maillog_new(struct loop *loop, struct witness_sink *sink, struct log_sink *log)
 	__attribute__((returns_nonnull, warn_unused_result));
-/* "file:/path", or "off". The same as before: nothing changes, else it begins at the end of the new file. */
+/* "file:/path", "journal:" or "off". The same as before: nothing changes, else it begins at the end of the new one. */
 void maillog_configure(struct maillog *maillog, struct slice source);
 /* Lets go of the loop; nothing is told any more. Before loop_free(). */
 void maillog_close(struct maillog *maillog);

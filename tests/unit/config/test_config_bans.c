@@ -21,20 +21,21 @@ Test(config_bans, rates_may_be_off)
 
 Test(config_bans, where_the_log_is)
 {
-	static const char *const good[] = {"off", "file:/var/log/mail.log", "\"journal:\""};
+	static const char *const good[] = {
+		"off", "file:/var/log/mail.log", "\"journal:\"", "journal"};
 	static const char *const bad[] = {
 		"on", "\"file:\"", "file:mail.log", "journal:x", "\"\"", "[off]"};
 
-	for (size_t i = 0; i < 3 + 6; i++) {
+	for (size_t i = 0; i < 4 + 6; i++) {
 		struct buf text;
 		char *copy, *lines;
 		bool loaded = true;
 
 		buf_init(&text, 1000);
-		buf_add_format(&text, "bans: { maillog: %s }\n", i < 3 ? good[i] : bad[i - 3]);
+		buf_add_format(&text, "bans: { maillog: %s }\n", i < 4 ? good[i] : bad[i - 4]);
 		copy = mem_dup(buf_slice(&text));
 		lines = messages_of(copy, &loaded);
-		cr_expect_eq(loaded, i < 3, "%s", copy);
+		cr_expect_eq(loaded, i < 4, "%s", copy);
 		mem_free(&lines);
 		mem_free(&copy);
 		buf_release(&text);

@@ -168,7 +168,7 @@ static const struct message_case cases[] = {
 		"f:2:5: rule 'a' needs 'per'\n"},
 	{"bans_order", "bans: { duration: 2d }\n", "f:1:19: 'max_duration' is below 'duration'\n"},
 	{"maillog", "bans: { maillog: /var/log/mail.log }\n",
-		"f:1:18: 'maillog' needs file:/path or off, not '/var/log/mail.log'\n"},
+		"f:1:18: 'maillog' needs file:/path, journal or off, not '/var/log/mail.log'\n"},
 	{"command",
 		"bans: { on_ban: [nft-ban] }\n"
 		"notify: { command: [page], mail_to: [-f] }\n",

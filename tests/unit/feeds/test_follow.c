@@ -193,15 +193,15 @@ Test(follow, a_cut_line_ends_with_its_file)
 
 Test(follow, lines_that_are_too_long_are_left_out)
 {
-	static char line[FOLLOW_LINE_BYTES + 2];
+	static char line[LINES_MAX_BYTES + 2];
 
 	start("");
-	memset(line, 'x', FOLLOW_LINE_BYTES);
+	memset(line, 'x', LINES_MAX_BYTES);
 	append(line);
 	append("\nshort\n");
 	look();
 	cr_expect_eq(t.lines, 2, "just short enough");
-	line[FOLLOW_LINE_BYTES] = 'x';
+	line[LINES_MAX_BYTES] = 'x';
 	append(line);
 	append("\nshort\n");
 	cr_expect_str_eq(look(), "short|");
