@@ -13,27 +13,21 @@
 
 #include <limits.h>
 
+#include "common/policy_names.h"
 #include "common/scan.h"
 
 #define EXPECTED_REQUEST "smtpd_access_policy"
 #define LINE_TOO_LONG "a line over 16 KiB"
 
-/* Of what came in one piece: below any bound on lines and requests. */
-#define WHOLE_BYTES 8192
 #define MOST_OTHERS (POLICY_MAX_ATTRIBUTES - POLICY_ATTR_COUNT)
 #define NOT_IN_ORDER UINT_MAX
-
-struct name {
-	uint8_t len;
-	char text[31];
-};
 
 #define NAME(literal)                        \
 	{                                    \
 		sizeof(literal) - 1, literal \
 	}
 
-static const struct name names[] = {
+const struct policy_name policy_names[POLICY_ATTR_COUNT + 1] = {
 	[POLICY_REQUEST] = NAME("request"),
 	[POLICY_PROTOCOL_STATE] = NAME("protocol_state"),
 	[POLICY_PROTOCOL_NAME] = NAME("protocol_name"),
@@ -81,18 +75,19 @@ static const char *const state_names[] = {
 	[POLICY_STATE_ETRN] = "ETRN",
 };
 
-_Static_assert(sizeof(names) / sizeof(names[0]) == POLICY_ATTR_COUNT + 1, "a name for each attribute");
+_Static_assert(sizeof(policy_names) / sizeof(policy_names[0]) == POLICY_ATTR_COUNT + 1, "a name for each attribute");
 _Static_assert(POLICY_ATTR_COUNT == 32, "expected + 1 may be shifted by");
 
 const char *policy_attr_name(enum policy_attr attr)
 {
-	return (unsigned)attr < POLICY_ATTR_COUNT ? names[attr].text : NULL;
+	return (unsigned)attr < POLICY_ATTR_COUNT ? policy_names[attr].text : NULL;
 }
 
 enum policy_attr policy_attr_of(struct slice name)
 {
 	for (unsigned i = 0; i < POLICY_ATTR_COUNT; i++)
-		if (names[i].len == name.len && memcmp(names[i].text, name.data, name.len) == 0)
+		if (policy_names[i].len == name.len &&
+			memcmp(policy_names[i].text, name.data, name.len) == 0)
 			return (enum policy_attr)i;
 	return POLICY_ATTR_COUNT;
 }
@@ -142,34 +137,6 @@ void policy_parser_reset(struct policy_parser *parser)
 	memset(parser, 0, offsetof(struct policy_parser, at));
 }
 
-static inline uint64_t load64(const char *data)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	return word;
-}
-
-static inline uint32_t load32(const char *data)
-{
-	uint32_t word;
-
-	memcpy(&word, data, sizeof(word));
-	return word;
-}
-
-/* memcmp() by a few words that overlap: names have 4 to 24 bytes, and the line no fewer. */
-static inline bool begins_with(const char *line, const struct name *name, size_t len)
-{
-	if (len < 8)
-		return load32(line) == load32(name->text) &&
-		       load32(line + len - 4) == load32(name->text + len - 4);
-	if (len > 16 && load64(line + 8) != load64(name->text + 8))
-		return false;
-	return load64(line) == load64(name->text) &&
-	       load64(line + len - 8) == load64(name->text + len - 8);
-}
-
 /*
  * Takes whole lines from `line` on for as long as each sets the attribute whose turn it is, for
  * the first time; returns the first line that does not. No name holds a line end, so that the search for
@@ -185,12 +152,12 @@ static const char *take_expected(
 	unsigned attr = first;
 
 	for (; attr < stop; attr++) {
-		const struct name *name = &names[attr];
+		const struct policy_name *name = &policy_names[attr];
 		const size_t len = name->len;
 		const char *value, *lf;
 
 		if ((size_t)(end - line) < len + 2 || line[len] != '=' ||
-			!begins_with(line, name, len))
+			!policy_begins_with(line, name, len))
 			break;
 		value = line + len + 1;
 		lf = *value == '\n' ? value : memchr(value, '\n', (size_t)(end - value));
@@ -247,6 +214,7 @@ static bool end_whole(struct policy_request *ret, const char *data)
 {
 	clear_missing(ret, data);
 	ret->state = policy_state_of(ret->attr[POLICY_PROTOCOL_STATE]);
+	ret->in_order = true;
 	return slice_equal(ret->attr[POLICY_REQUEST], SLICE(EXPECTED_REQUEST));
 }
 
@@ -258,7 +226,7 @@ static bool end_whole(struct policy_request *ret, const char *data)
 static bool take_whole(
 	const char *data, size_t len, struct policy_request *ret, size_t *ret_used)
 {
-	const struct name *name = names;
+	const struct policy_name *name = policy_names;
 	struct slice *slot = ret->attr;
 	const char *line = data;
 	unsigned first = 0, others = 0; /* `first`: from it on they have come one after the other */
@@ -275,21 +243,21 @@ static bool take_whole(
 			size_t name_len = name->len, line_len = (size_t)(lf - line);
 
 			if (line_len > name_len && line[name_len] == '=' &&
-				begins_with(line, name, name_len)) {
+				policy_begins_with(line, name, name_len)) {
 				*slot++ = slice_make(line + name_len + 1, line_len - name_len - 1);
 				name++;
 				line = lf + 1;
 				continue;
 			}
-			ret->present |= bits_of(first, (unsigned)(name - names));
+			ret->present |= bits_of(first, (unsigned)(name - policy_names));
 			if (line_len == 0) {
 				*ret_used = (size_t)(lf + 1 - data);
 				return end_whole(ret, data);
 			}
-			first = take_other(ret, (unsigned)(name - names), line, lf);
+			first = take_other(ret, (unsigned)(name - policy_names), line, lf);
 			if (first == NOT_IN_ORDER || ++others > MOST_OTHERS)
 				return false;
-			name = &names[first];
+			name = &policy_names[first];
 			slot = &ret->attr[first];
 			line = lf + 1;
 		}
@@ -345,6 +313,7 @@ static enum policy_feed finish(const struct policy_parser *parser, const char *d
 		ret->attr[i] = slice_make(data + parser->at[i].start, parser->at[i].len);
 	}
 	ret->present = parser->present;
+	ret->in_order = false;
 	clear_missing(ret, data);
 	ret->state = policy_state_of(ret->attr[POLICY_PROTOCOL_STATE]);
 	*ret_used = end;
@@ -373,9 +342,10 @@ enum policy_feed policy_parser_feed(struct policy_parser *parser, const char *da
 	const char *line = data + parser->line_start;
 	const char *nul;
 
+	ret->repeat = 0;
 	if (end <= from)
 		return POLICY_MORE;
-	if (from == data && len >= SCAN_BYTES && len <= WHOLE_BYTES &&
+	if (from == data && len >= SCAN_BYTES && len <= POLICY_WHOLE_BYTES &&
 		take_whole(data, len, ret, ret_used))
 		return POLICY_READY;
 	nul = memchr(from, '\0', (size_t)(end - from));

@@ -44,6 +44,10 @@ struct policy_request {
 	struct slice attr[POLICY_ATTR_COUNT];  /* SLICE_EMPTY where missing */
 	uint64_t present;                      /* bit 1 << enum policy_attr */
 	enum policy_state state;
+	bool in_order;                         /* Postfix's, no name twice; false: perhaps not */
+	/* Not 0: of the same policy connection, requests with the same number are the same bytes but for
+	 * protocol_state and from recipient to size; their other values are the same memory (policy_repeat.h). */
+	uint64_t repeat;
 };
 
 enum policy_feed { POLICY_MORE, POLICY_READY, POLICY_BAD };

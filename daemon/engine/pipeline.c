@@ -61,6 +61,7 @@ void pipeline_set_ruleset(struct pipeline *pipeline, struct ruleset *ruleset)
 	struct ruleset *old = pipeline->ruleset;
 
 	pipeline->ruleset = ruleset_ref(ruleset);
+	pipeline->tables.ruleset_number++;
 	ruleset_unref(&old);
 }
 
@@ -114,6 +115,7 @@ struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request
 	ticket->ruleset = ruleset_ref(ruleset);
 	ticket->explain = explain;
 	tables.only_look = explain != NULL;
+	tables.memo = peer->memo;
 	ticket->started_ns = pipeline->services.clock_ns ? pipeline->services.clock_ns() : 0;
 	set_deadlines(ticket, now);
 	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &tables, peer->id, now);

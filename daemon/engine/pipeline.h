@@ -53,6 +53,7 @@ struct pipeline_peer {
 	uint64_t id;                        /* never reused */
 	struct hash128 transaction;         /* of its last request; another one says that this is over */
 	bool has_charged;                   /* the store was asked about it: there may be something to give back */
+	struct request_memo *memo;          /* NULL: none is kept */
 };
 
 /* `in`, `arena` and `peer` must live until `done` or pipeline_cancel(). */

@@ -72,7 +72,28 @@ struct request_tables {
 	struct transactions *transactions;
 	struct hash_key key;                   /* survives restarts: hashes of it are kept in the store */
 	bool only_look;                        /* what is found there does not live longer for it */
+	struct request_memo *memo;             /* the policy connection's; NULL: none is kept */
+	uint64_t ruleset_number;               /* another one for each ruleset; the memo ends with it */
 };
+
+#define REQUEST_INSTANCE_BYTES 64
+
+/*
+ * The facts that stay while policy_request.repeat does: of the client, the login and the sender. One for each
+ * policy connection, zeroed at first; a request that was read with it points into it until the next is read.
+ */
+struct request_memo {
+	/* private */
+	uint64_t repeat, ruleset_number;       /* what `known` belongs to; 0: to nothing */
+	struct request known;
+	struct sip message;                    /* ids.transaction up to the instance */
+	char instance[REQUEST_INSTANCE_BYTES]; /* the last one, */
+	size_t instance_len;
+	struct hash128 transaction;            /* and its id */
+	struct arena arena;                    /* the texts of `known` */
+};
+
+void request_memo_release(struct request_memo *memo);
 
 /* Works out all facts of `in`; `ret` needs nothing set. Adds nothing to the tables. */
 void request_read(struct request *ret, const struct policy_request *in,

@@ -13,8 +13,8 @@ static struct hash128 not_zero(struct hash128 id)
 	return id;
 }
 
-static struct hash128 connection_id(struct sip common, const struct smtp_names *names,
-				    uint64_t policy_connection)
+static struct hash128 connection_id(
+	struct sip common, const struct smtp_names *names, uint64_t policy_connection)
 {
 	struct slice port = names->client_port;
 
@@ -26,15 +26,14 @@ static struct hash128 connection_id(struct sip common, const struct smtp_names *
 	return not_zero(sip_end128(common));
 }
 
-static struct hash128 transaction_id(struct sip common, const struct smtp_names *names)
+struct hash128 smtp_ids_transaction(struct sip message, struct slice instance)
 {
-	sip_next_part(&common, names->client_port);
-	sip_next_part(&common, names->instance);
-	return not_zero(sip_end128(common));
+	sip_next_part(&message, instance);
+	return not_zero(sip_end128(message));
 }
 
-void smtp_ids_read(struct smtp_ids *ret, const struct hash_key *key, const struct smtp_names *names,
-		   uint64_t policy_connection)
+void smtp_ids_begin(struct smtp_ids *ret, struct sip *ret_message, const struct hash_key *key,
+	const struct smtp_names *names, uint64_t policy_connection)
 {
 	struct sip sip = sip_start128(key), service;
 
@@ -44,7 +43,17 @@ void smtp_ids_read(struct smtp_ids *ret, const struct hash_key *key, const struc
 	ret->service = sip_end64(service);
 	sip_next_part(&sip, names->client_address);
 	ret->connection = connection_id(sip, names, policy_connection);
-	ret->transaction = (struct hash128){ 0, 0 };
+	ret->transaction = (struct hash128){0, 0};
+	sip_next_part(&sip, names->client_port);
+	*ret_message = sip;
+}
+
+void smtp_ids_read(struct smtp_ids *ret, const struct hash_key *key, const struct smtp_names *names,
+	uint64_t policy_connection)
+{
+	struct sip message;
+
+	smtp_ids_begin(ret, &message, key, names, policy_connection);
 	if (names->instance.len && names->client_address.len)
-		ret->transaction = transaction_id(sip, names);
+		ret->transaction = smtp_ids_transaction(message, names->instance);
 }

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "common/hash.h"
+#include "common/sip.h"
 
 /* As Postfix sends them: any byte, any length. */
 struct smtp_names {
@@ -17,13 +17,21 @@ struct smtp_names {
 };
 
 struct smtp_ids {
-	struct hash128 connection;    /* never zero */
-	struct hash128 transaction;   /* zero: no instance or no client address, never remembered */
+	struct hash128 connection;  /* never zero */
+	struct hash128 transaction; /* zero: no instance or no client address, never remembered */
 	uint64_t service;
 };
 
 /* A client port that is empty or `unknown` (XCLIENT) is none: then the policy connection's number stands in its place. */
 void smtp_ids_read(struct smtp_ids *ret, const struct hash_key *key, const struct smtp_names *names,
-		   uint64_t policy_connection);
+	uint64_t policy_connection);
+/*
+ * The same in two steps, for one client's many requests: `names->instance` is not looked at and `ret->transaction`
+ * zero; `*ret_message` is handed to smtp_ids_transaction() for each instance that comes.
+ */
+void smtp_ids_begin(struct smtp_ids *ret, struct sip *ret_message, const struct hash_key *key,
+	const struct smtp_names *names, uint64_t policy_connection);
+/* Never zero: to be asked only where there are an instance and a client address. */
+struct hash128 smtp_ids_transaction(struct sip message, struct slice instance);
 
 #endif

@@ -32,6 +32,7 @@ static void on_closed(uv_handle_t *handle)
 	struct server *server = connection->server;
 
 	arena_release(&connection->arena);
+	request_memo_release(&connection->memo);
 	free(connection->buffer);
 	free(connection);
 	server->connections--;
@@ -204,13 +205,27 @@ static void on_answer(void *arg, struct slice reply, const struct verdict *verdi
 		next_request(connection);
 }
 
+static enum policy_feed read_request(struct connection *connection, const char **ret_why)
+{
+	enum policy_feed feed;
+
+	if (policy_repeat_take(&connection->repeat, connection->buffer, connection->used,
+			       &connection->request, &connection->consumed))
+		return POLICY_READY;
+	feed = policy_parser_feed(&connection->parser, connection->buffer, connection->used,
+				  &connection->request, &connection->consumed, ret_why);
+	if (feed == POLICY_READY)
+		policy_repeat_learn(&connection->repeat, connection->buffer, connection->consumed,
+				    &connection->request);
+	return feed;
+}
+
 static void parse(struct connection *connection)
 {
 	struct server *server = connection->server;
 	const char *why = NULL;
 
-	switch (policy_parser_feed(&connection->parser, connection->buffer, connection->used,
-				   &connection->request, &connection->consumed, &why)) {
+	switch (read_request(connection, &why)) {
 	case POLICY_BAD:
 		refuse_bytes(connection, why);
 		return;
@@ -242,6 +257,7 @@ static struct connection *connection_new(struct listener *listener)
 	connection->uv.handle.data = connection;
 	connection->server = server;
 	connection->peer.id = ++server->next_id;
+	connection->peer.memo = &connection->memo;
 	connection->cap = BUFFER_BYTES;
 	connection->buffer = mem_alloc(BUFFER_BYTES);
 	arena_init(&connection->arena, ARENA_BYTES);

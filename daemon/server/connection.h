@@ -10,6 +10,7 @@
 
 #include "common/arena.h"
 #include "common/list.h"
+#include "common/policy_repeat.h"
 #include "daemon/server/server.h"
 
 struct listener {
@@ -46,6 +47,8 @@ struct connection {
 	struct pipeline_peer peer;
 	struct policy_parser parser;
 	struct policy_request request;
+	struct policy_repeat repeat;
+	struct request_memo memo;
 	struct arena arena;
 	struct ticket *ticket;
 	char *buffer;

@@ -2,12 +2,14 @@
 /*
  * Any bytes through the policy parser: whole, and in pieces whose lengths the
  * bytes themselves choose, each time at another address. Both must say what a parser does that
- * reads byte by byte.
+ * reads byte by byte. What follows a request is then read as the next of the connection: if it passes for
+ * a repeated one, it must be one.
  */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "common/policy_repeat.h"
 #include "tests/fuzz/policy_oracle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,6 +62,24 @@ static char *feed_in_pieces(const char *data, size_t size, uint32_t seed, struct
 	return copy;
 }
 
+static void read_next(struct result *first, const char *data, size_t size)
+{
+	static struct policy_repeat repeat;
+	struct result next = *first, expected = {0};
+	const char *rest = data + first->used;
+
+	policy_repeat_learn(&repeat, data, first->used, &next.request);
+	if (!policy_repeat_take(&repeat, rest, size - first->used, &next.request, &next.used))
+		return;
+	expected.feed = oracle(
+		rest, size - first->used, &expected.request, &expected.used, &expected.why);
+	assert(expected.feed == POLICY_READY && next.used == expected.used);
+	assert(next.request.present == expected.request.present);
+	assert(next.request.state == expected.request.state);
+	for (size_t i = 0; i < POLICY_ATTR_COUNT; i++)
+		assert(slice_equal(next.request.attr[i], expected.request.attr[i]));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *data = (const char *)bytes;
@@ -72,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	whole.feed =
 		policy_parser_feed(&parser, data, size, &whole.request, &whole.used, &whole.why);
 	compare(&whole, data, &expected, data);
+	if (whole.feed == POLICY_READY)
+		read_next(&whole, data, size);
 	copy = feed_in_pieces(data, size, (uint32_t)(size ? bytes[size / 2] : 0), &pieces);
 	compare(&pieces, copy, &expected, data);
 	free(copy);

@@ -41,8 +41,11 @@ static bool holds(const char *text)
 {
 	static char memory[4096];
 	static struct policy_request in;
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
-					 false };
+	struct request_tables tables = {
+		.connections = fixture.connections,
+		.transactions = fixture.transactions,
+		.key = { 11, 12 },
+	};
 	struct request request;
 	const struct rule *rule = rule_named("a");
 	bool any = false;

@@ -34,8 +34,11 @@ TestSuite(request, .init = start, .fini = stop);
 
 static void read_as(const char *text)
 {
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
-					 false };
+	struct request_tables tables = {
+		.connections = fixture.connections,
+		.transactions = fixture.transactions,
+		.key = { 11, 12 },
+	};
 
 	arena_reset(&arena);
 	read_request(text, memory, sizeof(memory), &in);

@@ -129,8 +129,11 @@ static void set_attribute(struct slice name, struct slice value)
 void ask_about(const char *text)
 {
 	struct slice rest, word;
-	struct request_tables tables = { fixture.connections, fixture.transactions, { 11, 12 },
-					 false };
+	struct request_tables tables = {
+		.connections = fixture.connections,
+		.transactions = fixture.transactions,
+		.key = { 11, 12 },
+	};
 	bool more = true;
 
 	snprintf(request_memory, sizeof(request_memory), "%s", text);
