@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""The benchmark of the Redis store: reeved against a bare server on libuv and hiredis that sends the same command for
-each request (the responder with --redis), both on one Redis.
+"""The benchmark of the Redis store: reeved against a bare server on libuv and hiredis that runs the same script once for
+each request (the responder with --redis), both on one Redis and under the same load: the mix mail as in run.py, with
+RCPT, DATA and END-OF-MESSAGE, unless --mix rcpt asks for the harshest.
 
-The command is taken from a reeved by MONITOR. Slices are run in turn as in run.py, and a ratio is the median over
-neighbours. Redis' own time is what INFO cpu says; instructions are callgrind's, of the difference of two runs; system
-calls are those of strace -c, reeved's in the same way.
+The commands of the bare server are a reeved's, taken by MONITOR: RCPT reserves, DATA and END-OF-MESSAGE settle; it
+keeps nothing, looks at nothing but what stands in them, and says DUNNO. Slices are run in turn as in run.py, and a ratio
+is the median over neighbours. Redis' own time is what INFO cpu says; instructions are callgrind's, of the difference of
+two runs; system calls are those of strace -c, reeved's in the same way.
 """
 import argparse
 import os
@@ -35,7 +37,9 @@ rules:
 log: {{ to: stderr, decisions: {decisions} }}
 """
 RULE = "  - {{ name: limit{0}, check: rate, per: {1}, limits: [{{ limit: 1000000000/1h }}], warn_at: off }}"
-PER = ("login", "client", "recipient_domain")
+PER = ("login", "client", "sender_domain")    # each the same in all requests of a message
+LOGIN, CLIENT, DOMAIN = "template@example.net", "198.51.100.77", "example.net"
+NEVER_LATE = "9000000000000"
 
 
 class ClusterBench(Bench):
@@ -59,30 +63,52 @@ class ClusterBench(Bench):
         return server
 
     def load(self, server, connections, **options):
-        return super().load(server, connections, **{"mix": "rcpt", **options})
+        return super().load(server, connections, **{"mix": self.args.mix, **options})
 
-    def template(self, limits):
-        """One real command, with the places that change marked."""
+    def scripts_run(self):
+        facts = self.admin("INFO", "commandstats").decode()
+        return sum(map(int, re.findall(r"cmdstat_eval(?:sha)?:calls=(\d+)", facts)))
+
+    def commands(self, limits):
+        """A reeved's commands for RCPT, DATA and END-OF-MESSAGE of one message, as lists of bytes."""
         server = self.reeved("unix", limits=limits)
         monitor = self.redis.client()
         monitor("MONITOR")
+        message = {"client_address": CLIENT, "instance": "7.7.7.0", "recipient": "template@example.com"}
+        found = []
         with Policy(server.address[5:]) as link:
-            link.ask(submission("template@example.com", instance="7.7.7.0", recipient="template@example.com"))
-        line = ""
-        while '"EVALSHA"' not in line or ":c:limit0:" not in line:
-            line = monitor._line().decode()
+            for state, count in (("RCPT", 0), ("DATA", 1), ("END-OF-MESSAGE", 1)):
+                link.ask(submission(LOGIN, protocol_state=state, recipient_count=count, **message))
+                line = b""
+                while b'"EVALSHA"' not in line or b":c:limit0:" not in line:
+                    line = monitor._line()
+                found.append([unescape(word) for word in re.findall(rb'"((?:[^"\\]|\\.)*)"', line)])
         monitor.close()
-        words = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
         self.stop()
-        fence = next(word for word in words if ":n:" in word)
-        keys = int(words[2])
-        self.admin("SET", fence, words[3 + keys])
-        words[4 + keys] = "9000000000000"          # not after
-        words[3 + keys + 7] = "@R"
-        words = [re.sub(r"(?<=:x:)[0-9a-f]{32}$", "@X", word).replace("template@example.com", "@L") for word in words]
+        return found
+
+    def template(self, limits):
+        """Those commands for the responder, with the places that change marked."""
+        commands = self.commands(limits)
+        for number, words in enumerate(commands):
+            fence, keys = words[3], int(words[2])
+            self.admin("SET", fence, words[3 + keys])
+            what = words[-1]
+            if number == 0:                        # see reserve.lua; any version of the transaction will do
+                what = [what[:24], bytes(8), what[32:48], "@R", what[56:]]
+            else:                                  # see settle.lua
+                what = [what[:8], bytes(8), what[16:24], "@N", "@N", "@S", what[48:72], "@R", what[80:]]
+            last = "".join(piece if isinstance(piece, str) else encode(piece) for piece in what)
+            lines = [encode(word) for word in words[:-1]] + [last]
+            lines[4 + keys] = NEVER_LATE
+            lines[4] = re.sub("[0-9a-f]{32}$", "@X", lines[4])
+            for i in range(5, 3 + keys):
+                for name, mark in ((LOGIN, "@L"), (CLIENT, "@C"), (DOMAIN, "@D")):
+                    lines[i] = lines[i].replace(":" + encode(name.encode()), ":" + mark)
+            commands[number] = "\n".join(lines) + "\n\n"
         path = os.path.join(self.dir, "template%d" % limits)
         with open(path, "w", encoding="ascii") as file:
-            file.write("\n".join(words) + "\n")
+            file.write("".join(commands))
         return path
 
     def bare(self, kind, limits, wrap=()):
@@ -101,6 +127,20 @@ class ClusterBench(Bench):
         self.redis.close()
 
 
+def unescape(text):
+    """What MONITOR shows of a string, as it was."""
+    short = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+
+    def byte(found):
+        word = found.group(1)
+        return bytes([int(word[1:], 16)]) if len(word) == 3 else short.get(word, word)
+    return re.sub(rb"\\(x[0-9a-f]{2}|.)", byte, text)
+
+
+def encode(word):
+    return "".join(chr(byte) if 32 < byte < 127 and byte not in b"%@" else "%%%02x" % byte for byte in word)
+
+
 def pairs(bench, connections, limits):
     args = bench.args
     base, ours = bench.bare("unix", limits), bench.reeved("unix", limits=limits)
@@ -109,9 +149,10 @@ def pairs(bench, connections, limits):
     rows = []
     for _ in range(args.pairs):
         first = bench.load(base, connections, seconds=args.slice)
-        before = bench.redis_us()
+        before, run = bench.redis_us(), bench.scripts_run()
         second = bench.load(ours, connections, seconds=args.slice)
-        rows.append((first, second, (bench.redis_us() - before) / second["requests"]))
+        rows.append((first, second, (bench.redis_us() - before) / second["requests"],
+                     (bench.scripts_run() - run) / second["requests"]))
     bench.stop()
 
     def med(side, key):
@@ -119,7 +160,8 @@ def pairs(bench, connections, limits):
     print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: bare {med(0, 'rate'):6.0f}/s, "
           f"reeved {med(1, 'rate'):6.0f}/s, ratio {statistics.median(r[1]['rate'] / r[0]['rate'] for r in rows):.2f}; "
           f"reeved p50 {med(1, 'p50_us'):.0f} us, p99 {med(1, 'p99_us'):.0f} us; "
-          f"Redis {statistics.median(r[2] for r in rows):.1f} us a request", flush=True)
+          f"Redis {statistics.median(r[2] for r in rows):.1f} us and {statistics.median(r[3] for r in rows):.2f} scripts a "
+          "request", flush=True)
 
 
 def plain_get(bench, count):
@@ -166,6 +208,7 @@ def system_calls(bench, connections, count, limits):
 def main():
     p = argparse.ArgumentParser(description="reeved with Redis against the bare server")
     p.add_argument("--reeved", default=f"{BUILD}/reeved")
+    p.add_argument("--mix", default="mail", help="of requests; see load --help")
     p.add_argument("--connections", default="1,64")
     p.add_argument("--limits", default="1,3")
     p.add_argument("--pairs", type=int, default=5)
@@ -181,6 +224,7 @@ def main():
             sys.exit(f"{program} is missing: apt-get install redis-server redis-tools")
     folder = tempfile.mkdtemp(prefix="reeve-bench-")
     bench = ClusterBench(args, folder)
+    print(f"mix {args.mix}; bare: libuv and hiredis, the same script once a request, nothing else", flush=True)
     try:
         for limits in map(int, args.limits.split(",")):
             for connections in map(int, args.connections.split(",")):

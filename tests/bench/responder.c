@@ -5,9 +5,10 @@
  * each name in a table. What reeved costs more than this is what its rules cost.
  *
  * With --redis TEMPLATE PORT it also sends one command to the Redis on that port for each request, with
- * hiredis and its adapter for libuv, and answers when that has: what any daemon with such a script costs
- * at least. TEMPLATE holds one argument a line; @L in it is the login, @R 16 digits out of the recipient,
- * @X 32 digits out of the instance.
+ * hiredis and its adapter for libuv, and answers when that has: what any daemon with such scripts costs
+ * at least. TEMPLATE holds three commands, for RCPT, DATA and END-OF-MESSAGE, with an empty line behind
+ * each: one argument a line, %41 is a byte, @L the login, @C the client, @D the sender's domain, @X 32 digits
+ * out of the instance, @R 8 bytes out of the recipient, @N recipient_count and @S size as doubles.
  *
  * usage: responder [--parse | --redis TEMPLATE PORT] inet:HOST:PORT | unix:/path. Prints READY when it listens; SIGTERM
  * ends it. It trusts its peer, and counts on there being one request under way as with Postfix,
@@ -44,17 +45,34 @@ struct late_reply {
 static const char reply[] = "action=DUNNO\n\n";
 static bool parse_requests;
 
-#define MAX_ARGUMENTS 128
-#define ARGUMENT_BYTES 512
+#define COMMANDS 3
+#define MAX_ARGUMENTS 32
+#define MAX_PIECES 16
+#define ARGUMENT_BYTES 1024
+
+struct piece {
+	char kind; /* '\0': the text itself */
+	const char *text;
+	size_t len;
+};
+
+struct argument {
+	char memory[ARGUMENT_BYTES]; /* of the texts */
+	struct piece pieces[MAX_PIECES];
+	int count;
+};
+
+struct command {
+	struct argument arguments[MAX_ARGUMENTS];
+	int count;
+};
 
 static struct {
 	redisAsyncContext *link; /* NULL: not asked */
-	int count;
-	char template[MAX_ARGUMENTS][ARGUMENT_BYTES];
-	char argument[MAX_ARGUMENTS][ARGUMENT_BYTES];
+	struct command commands[COMMANDS];
+	char filled[MAX_ARGUMENTS][ARGUMENT_BYTES];
 	const char *argv[MAX_ARGUMENTS];
 	size_t len[MAX_ARGUMENTS];
-	bool varies[MAX_ARGUMENTS];
 } redis;
 
 /* In the order in which Postfix sends them. */
@@ -153,35 +171,86 @@ static uint64_t digest(const char *text, size_t len, uint64_t seed)
 	return seed ^ seed >> 29;
 }
 
-static void fill(int index, const struct values *values)
+enum { STATE = 1, CLIENT = 3, SENDER = 10, RECIPIENT = 11, COUNT = 12, INSTANCE = 14, SIZE = 15, LOGIN = 19 };
+
+static size_t put_double(char *out, const char *digits)
 {
-	enum { RECIPIENT = 11, INSTANCE = 14, LOGIN = 19 };
-	char *out = redis.argument[index];
-	size_t room = ARGUMENT_BYTES;
-	const char *at = strchr(redis.template[index], '@');
-	int n = snprintf(out, room, "%.*s", (int)(at - redis.template[index]), redis.template[index]);
-	const char *instance = values->at[INSTANCE];
-	size_t len = values->len[INSTANCE];
-	if (at[1] == 'L')
-		n += snprintf(out + n, room - (size_t)n, "%.*s", (int)values->len[LOGIN], values->at[LOGIN]);
-	else if (at[1] == 'R')
-		n += snprintf(out + n, room - (size_t)n, "%016llx",
-			(unsigned long long)digest(values->at[RECIPIENT], values->len[RECIPIENT], 1));
-	else
-		n += snprintf(out + n, room - (size_t)n, "%016llx%016llx",
-			(unsigned long long)digest(instance, len, 2), (unsigned long long)digest(instance, len, 3));
-	n += snprintf(out + n, room - (size_t)n, "%s", at + 2);
+	double number = (double)strtoul(digits, NULL, 10); /* a newline follows */
+	memcpy(out, &number, sizeof(number));
+	return sizeof(number);
+}
+
+static size_t put_hash(char *out, const char *text, size_t len, uint64_t seed)
+{
+	uint64_t hash = len == 0 ? 0 : digest(text, len, seed);
+	memcpy(out, &hash, sizeof(hash));
+	return sizeof(hash);
+}
+
+static size_t put_hex(char *out, const char *text, size_t len, uint64_t seed)
+{
+	uint64_t hash = digest(text, len, seed);
+	for (int i = 0; i < 16; i++)
+		out[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
+	return 16;
+}
+
+static size_t put_text(char *out, const char *text, size_t len)
+{
+	memcpy(out, text, len);
+	return len;
+}
+
+static size_t put_piece(char *out, const struct piece *piece, const struct values *values)
+{
+	const char *at;
+	switch (piece->kind) {
+	case 'L':
+		return put_text(out, values->at[LOGIN], values->len[LOGIN]);
+	case 'C':
+		return put_text(out, values->at[CLIENT], values->len[CLIENT]);
+	case 'D':
+		at = memchr(values->at[SENDER], '@', values->len[SENDER]);
+		return at == NULL ? 0 : put_text(out, at + 1, values->len[SENDER] - (size_t)(at + 1 - values->at[SENDER]));
+	case 'X':
+		put_hex(out, values->at[INSTANCE], values->len[INSTANCE], 2);
+		return 16 + put_hex(out + 16, values->at[INSTANCE], values->len[INSTANCE], 3);
+	case 'R':
+		return put_hash(out, values->at[RECIPIENT], values->len[RECIPIENT], 1);
+	case 'N':
+		return put_double(out, values->at[COUNT]);
+	case 'S':
+		return put_double(out, values->at[SIZE]);
+	default:
+		return put_text(out, piece->text, piece->len);
+	}
+}
+
+static void fill(int index, const struct argument *argument, const struct values *values)
+{
+	char *out = redis.filled[index];
+	size_t len = 0;
+	if (argument->count == 1 && argument->pieces[0].kind == '\0') {
+		redis.argv[index] = argument->pieces[0].text;
+		redis.len[index] = argument->pieces[0].len;
+		return;
+	}
+	for (int i = 0; i < argument->count; i++)
+		len += put_piece(out + len, &argument->pieces[i], values);
 	redis.argv[index] = out;
-	redis.len[index] = (size_t)n;
+	redis.len[index] = len;
 }
 
 static void on_redis(redisAsyncContext *link, void *from, void *arg)
 {
 	const redisReply *answer = from;
 	(void)link;
-	if (answer == NULL || answer->type != REDIS_REPLY_ARRAY || answer->elements < 3 ||
-	    strcmp(answer->element[0]->str, "OK") != 0) {
-		fprintf(stderr, "redis: %s\n", answer != NULL && answer->str != NULL ? answer->str : "no OK");
+	/* Numbers: it is done. A word: it is not. */
+	if (answer == NULL || answer->type != REDIS_REPLY_STRING) {
+		fprintf(stderr, "redis: %s\n",
+			answer == NULL                      ? "gone"
+			: answer->type == REDIS_REPLY_ARRAY ? answer->element[0]->str
+							    : answer->str);
 		exit(EXIT_FAILURE);
 	}
 	peer_answer(arg);
@@ -189,25 +258,70 @@ static void on_redis(redisAsyncContext *link, void *from, void *arg)
 
 static void ask_redis(struct peer *peer, const struct values *values)
 {
-	for (int i = 0; i < redis.count; i++)
-		if (redis.varies[i])
-			fill(i, values);
-	redisAsyncCommandArgv(redis.link, on_redis, peer, redis.count, redis.argv, redis.len);
+	const char state = values->at[STATE][0];
+	const struct command *command = &redis.commands[state == 'R' ? 0 : state == 'D' ? 1 : 2];
+	for (int i = 0; i < command->count; i++)
+		fill(i, &command->arguments[i], values);
+	redisAsyncCommandArgv(redis.link, on_redis, peer, command->count, redis.argv, redis.len);
+}
+
+static int hex_value(char digit)
+{
+	return digit <= '9' ? digit - '0' : digit - 'a' + 10;
+}
+
+/* Of a line without its end. */
+static bool read_argument(struct argument *argument, const char *line)
+{
+	char *out = argument->memory;
+	struct piece *text = NULL;
+	for (; *line != '\0'; line++) {
+		if (argument->count == MAX_PIECES)
+			return false;
+		if (*line == '@') {
+			argument->pieces[argument->count++].kind = *++line;
+			text = NULL;
+			continue;
+		}
+		if (text == NULL) {
+			text = &argument->pieces[argument->count++];
+			text->text = out;
+		}
+		if (*line == '%') {
+			*out++ = (char)(hex_value(line[1]) * 16 + hex_value(line[2]));
+			line += 2;
+		} else {
+			*out++ = *line;
+		}
+		text->len++;
+	}
+	return true;
+}
+
+static bool read_template(FILE *file)
+{
+	char line[3 * ARGUMENT_BYTES];
+	int number = 0;
+	while (number < COMMANDS && fgets(line, sizeof(line), file) != NULL) {
+		struct command *command = &redis.commands[number];
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] == '\0')
+			number++;
+		else if (strlen(line) >= ARGUMENT_BYTES || command->count == MAX_ARGUMENTS ||
+			 !read_argument(&command->arguments[command->count++], line))
+			return false;
+	}
+	return number == COMMANDS;
 }
 
 static bool open_redis(uv_loop_t *loop, const char *path, const char *port)
 {
 	FILE *file = fopen(path, "r");
-	if (file == NULL)
+	bool whole = file != NULL && read_template(file);
+	if (file != NULL)
+		fclose(file);
+	if (!whole)
 		return false;
-	while (redis.count < MAX_ARGUMENTS && fgets(redis.template[redis.count], ARGUMENT_BYTES, file)) {
-		int i = redis.count++;
-		redis.template[i][strcspn(redis.template[i], "\n")] = '\0';
-		redis.varies[i] = strchr(redis.template[i], '@') != NULL;
-		redis.argv[i] = redis.template[i];
-		redis.len[i] = strlen(redis.template[i]);
-	}
-	fclose(file);
 	redis.link = redisAsyncConnect("127.0.0.1", (int)strtol(port, NULL, 10));
 	return redis.link != NULL && !redis.link->err && redisLibuvAttach(redis.link, loop) == REDIS_OK;
 }

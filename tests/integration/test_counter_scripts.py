@@ -11,6 +11,7 @@ hello and asserted, each counter must hold what the truth says. SEED=N begins el
 import collections
 import os
 import random
+import struct
 import sys
 import unittest
 
@@ -20,7 +21,20 @@ from waiting import skip
 LONG = "--long" in sys.argv
 BUCKET_MS = {"h": 60000, "d": 1440000}
 INTO_FUTURE_MS = 300
-SERVICE = "25"
+SERVICE = b"\0" * 7 + b"\x19"
+NOBODY = bytes(8)
+
+
+def pack(*values):
+    """Numbers as the scripts read them: doubles of 8 bytes; bytes as they are."""
+    return b"".join(value if isinstance(value, bytes) else struct.pack("<d", value) for value in values)
+
+
+def unpack(answer):
+    """The numbers of an answer, with OK in front; or the word and what follows it."""
+    if isinstance(answer, list):
+        return answer
+    return [b"OK", *map(int, struct.unpack("<%dd" % (len(answer) // 8), answer))]
 
 
 class Lost(Exception):
@@ -35,6 +49,7 @@ class Node:
     def __init__(self, world, name):
         Node.born += 1
         self.world, self.name, self.id = world, name, "%08x" % Node.born
+        self.owner = b"owner-%06d" % Node.born
         self.fence, self.up = 0, False
         self.own = collections.defaultdict(int)
         self.dirty, self.forget = set(), []
@@ -44,11 +59,11 @@ class Node:
         return "{r}:c:%s:r:%d:%s" % (name[0], BUCKET_MS[name[0]] * 60, name[2:])
 
     def counters(self, names):
-        """KEYS and ARGV of counters, with own values where they are in doubt."""
-        keys, args = [], []
+        """KEYS of counters, and what is said of them, with own values where they are in doubt."""
+        keys, args = [], [b""]
         for name in names:
             keys.append(self.key(name))
-            args += [BUCKET_MS[name[0]], 1]
+            args += [BUCKET_MS[name[0]], self.owner]
             if name in self.dirty and self.world.asserts:
                 held = [(bucket, own) for (key, bucket), own in self.own.items() if key == name and own]
                 args.append(len(held))
@@ -56,15 +71,15 @@ class Node:
                     args += pair
             else:
                 args.append(-1)
-        return keys, args
+        return keys, pack(*args)
 
-    def command(self, script, keys, args, late_ms=INTO_FUTURE_MS):
+    def command(self, script, keys, what, late_ms=INTO_FUTURE_MS):
         sha = self.world.sha[script]
         return ["EVALSHA", sha, 1 + len(keys), "{r}:n:" + self.id, *keys, "%s.%d" % (self.id, self.fence),
-                self.world.now + late_ms, self.world.now, self.id, *args]
+                self.world.now + late_ms, self.world.now, what]
 
-    def run(self, script, keys, args):
-        reply = self.world.redis(*self.command(script, keys, args))
+    def run(self, script, keys, what):
+        reply = unpack(self.world.redis(*self.command(script, keys, what)))
         if reply[0] == b"STALE":
             self.up = False
             raise Lost
@@ -85,7 +100,7 @@ class Node:
     def assert_all(self):
         for name in sorted(self.dirty):
             keys, args = self.counters([name])
-            reply = self.run("assert", keys, [1, *args])
+            reply = self.run("assert", keys, pack(1, args))
             assert reply[0] == b"OK", reply
         self.dirty = set()
 
@@ -162,19 +177,19 @@ class World:
                 node.hello()
             return
         names, counters = node.counters(keys)
-        args = [len(keys), len(keys), SERVICE, "%016x" % txn, 1, 0, 0, *counters]
+        what = pack(len(keys), len(keys), 1, 0, 0, SERVICE, b"%08d" % (txn % 10 ** 8), counters)
         for i, key in enumerate(keys):
-            args += [i + 1, 0, self.limit_of(key), cost, 0, 1]
+            what += pack(i + 1, 0, self.limit_of(key), cost, 0, 1)
         names = ["{r}:x:%d" % txn] + names
         expected = next((i + 1 for i, key in enumerate(keys) if self.total(key) + cost > self.limit_of(key)), 0)
         x = self.random.random() if faults else 1
         if x < 0.03:                    # never sent, or sent and still under way when the connection ends
             self.counts["lost"] += 1
-            self.waiting.append(node.command("reserve", names, args))
+            self.waiting.append(node.command("reserve", names, what))
             node.up = False
             return self.decide_alone(node, txn, keys, cost)
         try:
-            reply = node.run("reserve", names, args)
+            reply = node.run("reserve", names, what)
         except Lost:
             self.counts["stale"] += 1
             return self.decide_alone(node, txn, keys, cost)
@@ -225,11 +240,11 @@ class World:
             names = ["{r}:x:%d" % txn, "{r}:s"] + names
             version = seen[0] if seen else 0
             if settle:
-                args = [len(wanted), version, SERVICE, 1, self.random.randrange(6), 1, 0, 0, 0, 0, *counters]
+                what = pack(len(wanted), version, 1, self.random.randrange(6), 1, 0, 0, 0, SERVICE, NOBODY, counters)
             else:
-                args = [len(wanted), version, "refund", "auto", *counters]
+                what = pack(len(wanted), version, 0, 0, counters)
             try:
-                reply = node.run("settle" if settle else "refund", names, args)
+                reply = node.run("settle" if settle else "refund", names, what)
             except Lost:
                 return self.refund_alone(node, txn)
             if reply[0] != b"KEYS":
@@ -263,7 +278,7 @@ class World:
                 command = self.waiting.pop()
                 # The command's own idea of the time is of no weight in the daemon, where TIME decides.
                 command[command.index(self.sha["reserve"]) + 1 + int(command[2]) + 3] = self.now
-                reply = self.redis(*command)
+                reply = unpack(self.redis(*command))
                 self.counts["ran late" if reply[0] == b"OK" else "stopped"] += 1
         elif x < 0.65:
             self.snapshot = [(key, self.redis("DUMP", key)) for key in self.redis("KEYS", "*")]
@@ -286,7 +301,7 @@ class World:
         """How many counters are wrong, of how many."""
         for node in self.nodes:
             try:
-                node.up and node.run("assert", [], [0])         # as the heartbeat does
+                node.up and node.run("assert", [], pack(0))         # as the heartbeat does
             except Lost:
                 pass
             if not node.up:
@@ -297,7 +312,7 @@ class World:
         node, wrong = self.nodes[0], 0
         for key in keys:
             names, args = node.counters([key])
-            wrong += node.run("look", names, [1, *args])[2] != self.total(key)
+            wrong += node.run("look", names, pack(1, args))[2] != self.total(key)
         return wrong, len(keys)
 
     def run(self, steps, faults):

@@ -5,23 +5,40 @@
  * still waits, for Redis has done it.
  */
 #include "daemon/store/redis/counters_parts.h"
+#include "daemon/store/redis/packed.h"
 
 #define OFFSET_KEPT_MS 5000
 
 /* ---- reading ---- */
 
-static uint64_t number(const struct redis_reply *reply, size_t index)
+/* A script that has done what was asked answers with packed numbers in a string, the time first: it
+ * counts as value 1, behind an OK. Whatever else it says is an array of a word and the like. */
+static size_t count_of(const struct redis_reply *reply)
 {
-	uint64_t value;
+	struct slice text = redis_reply_text(reply);
 
-	return redis_reply_u64(redis_reply_item(reply, index), &value) ? value : 0;
+	if (redis_reply_type(reply) != REDIS_TYPE_STRING)
+		return redis_reply_count(reply);
+	return text.len % PACKED_BYTES == 0 ? 1 + text.len / PACKED_BYTES : 0;
 }
 
 static int64_t signed_number(const struct redis_reply *reply, size_t index)
 {
+	struct slice text = redis_reply_text(reply);
 	int64_t value;
 
+	if (redis_reply_type(reply) == REDIS_TYPE_STRING)
+		return index >= 1 && index <= text.len / PACKED_BYTES
+			       ? packed_get(text.data + PACKED_BYTES * (index - 1))
+			       : 0;
 	return redis_reply_i64(redis_reply_item(reply, index), &value) ? value : 0;
+}
+
+static uint64_t number(const struct redis_reply *reply, size_t index)
+{
+	int64_t value = signed_number(reply, index);
+
+	return value > 0 ? (uint64_t)value : 0;
 }
 
 static bool says(const struct redis_reply *reply, const char *word)
@@ -59,7 +76,7 @@ void note_time(struct counters *counters, const struct redis_reply *reply, bool 
 static void book_differences(struct counters *counters, const struct ask *ask,
 	const struct redis_reply *reply, size_t first)
 {
-	for (size_t i = first; i + 2 < redis_reply_count(reply); i += 3) {
+	for (size_t i = first, count = count_of(reply); i + 2 < count; i += 3) {
 		uint64_t which = number(reply, i);
 
 		if (which >= 1 && which <= ask->counter_count)
@@ -260,7 +277,7 @@ static void answer_look(const struct ask *ask, const struct redis_reply *reply)
 /* Long enough, and each number within its bounds? */
 static bool is_whole(const struct ask *ask, const struct redis_reply *reply)
 {
-	size_t count = redis_reply_count(reply);
+	size_t count = count_of(reply);
 
 	switch (ask->kind) {
 	case ASK_RESERVE:
@@ -418,7 +435,7 @@ static void answer_bad(struct counters *counters, struct ask *ask, const struct 
 
 static void answer_word(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
 {
-	if (says(reply, "OK") && is_whole(ask, reply)) {
+	if (redis_reply_type(reply) == REDIS_TYPE_STRING && is_whole(ask, reply)) {
 		note_time(counters, reply, false);
 		answer_ok(counters, ask, reply);
 		ask_free(&ask);

@@ -4,76 +4,70 @@
  * take their assertion along; it counts as made, unless the answer says otherwise.
  */
 #include "daemon/store/redis/counters_parts.h"
+#include "daemon/store/redis/packed.h"
 #include "daemon/store/redis/resp.h"
 
+#define FENCE_ARGUMENTS 3
 #define FENCE_MS 60000
 #define LEASE_MS 5000
 
-/* ---- arguments, counted as they are written ---- */
+/* What a script takes: "EVALSHA sha keys", the keys, the arguments that each has, and then all that
+ * it is asked in one argument (counters->args), which is put together beside it. */
 
-struct writer {
-	struct counters *counters;
-	unsigned keys, args;
-};
-
-static void put_u64(struct writer *writer, uint64_t value)
+static bool is_by_name(const struct counters *counters, enum script script, bool as_text)
 {
-	resp_u64(&writer->counters->args, value < MAX_NUMBER ? value : MAX_NUMBER);
-	writer->args++;
+	return !as_text && counters->has_sha[script];
 }
 
-static void put_i64(struct writer *writer, int64_t value)
+static void begin(struct counters *counters)
 {
-	resp_i64(&writer->counters->args, value);
-	writer->args++;
+	buf_reset(&counters->out);
+	buf_reset(&counters->args);
 }
 
-static void put(struct writer *writer, struct slice text)
+static void begin_script(
+	struct counters *counters, enum script script, bool as_text, unsigned keys, unsigned args)
 {
-	resp_slice(&writer->counters->args, text);
-	writer->args++;
+	struct buf *out = &counters->out;
+
+	begin(counters);
+	resp_command(out, 3u + keys + args);
+	if (is_by_name(counters, script, as_text)) {
+		buf_add(out, SLICE("$7\r\nEVALSHA\r\n"));
+		resp_slice(out, slice_make(counters->sha[script], sizeof(counters->sha[script])));
+	} else {
+		resp_slice(out, SLICE("EVAL"));
+		resp_slice(out, scripts_text(counters->scripts, script));
+	}
+	resp_u64(out, keys);
 }
 
-/* 16 hexadecimal digits; 0 is "0". */
-static void put_hash(struct writer *writer, uint64_t hash)
-{
-	char digits[16];
+/* ---- keys ---- */
 
-	for (int i = 0; i < 16; i++)
-		digits[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
-	put(writer, hash ? slice_make(digits, sizeof(digits)) : SLICE("0"));
+static void put_key(struct counters *counters)
+{
+	resp_slice(&counters->out, buf_slice(&counters->key));
 }
 
-static void put_key(struct writer *writer)
+static void put_plain_key(struct counters *counters, const char *kind, struct slice name)
 {
-	resp_slice(&writer->counters->command, buf_slice(&writer->counters->key));
-	writer->keys++;
+	keys_plain(&counters->keys, kind, name, &counters->key);
+	put_key(counters);
 }
 
-static void put_fence_key(struct writer *writer)
+static void put_fence_key(struct counters *counters)
 {
-	struct counters *counters = writer->counters;
-
-	keys_plain(&counters->keys, "n", slice_make(counters->incarnation, INCARNATION_BYTES),
-		&counters->key);
-	put_key(writer);
+	buf_add(&counters->out, buf_slice(&counters->fence_key));
 }
 
-static void put_plain_key(struct writer *writer, const char *kind, struct slice name)
+static void put_transaction_key(struct counters *counters, struct hash128 id)
 {
-	keys_plain(&writer->counters->keys, kind, name, &writer->counters->key);
-	put_key(writer);
+	keys_transaction(&counters->keys, id, &counters->key);
+	put_key(counters);
 }
 
-static void put_transaction_key(struct writer *writer, struct hash128 id)
+static void put_counter_keys(struct counters *counters, const struct ask *ask)
 {
-	keys_transaction(&writer->counters->keys, id, &writer->counters->key);
-	put_key(writer);
-}
-
-static void put_counter_keys(struct writer *writer, const struct ask *ask)
-{
-	struct counters *counters = writer->counters;
 	char memory[COUNTER_SUBJECT_BYTES];
 
 	for (unsigned i = 0; i < ask->counter_count; i++) {
@@ -85,9 +79,11 @@ static void put_counter_keys(struct writer *writer, const struct ask *ask)
 				&key))
 			key.rule = SLICE("gone");
 		keys_counter(&counters->keys, &key, &counters->key);
-		put_key(writer);
+		put_key(counters);
 	}
 }
+
+/* ---- arguments ---- */
 
 static struct slice fence_of(const struct counters *counters, char memory[static 48])
 {
@@ -100,16 +96,27 @@ static struct slice fence_of(const struct counters *counters, char memory[static
 	return buf_slice(&out);
 }
 
-/* What every script but hello begins with. */
-static void put_head(struct writer *writer)
+/* Both are the same until we greet Redis anew. */
+void command_encode_fence(struct counters *counters)
 {
-	struct counters *counters = writer->counters;
 	char memory[48];
 
-	put(writer, fence_of(counters, memory));
-	put_u64(writer, store_clock(counters).wall_ms + counters->options.timeout_ms);
-	put_u64(writer, counters->options.given_time ? counters->now.wall_ms : 0);
-	put(writer, slice_make(counters->incarnation, INCARNATION_BYTES));
+	keys_plain(&counters->keys, "n", slice_make(counters->incarnation, INCARNATION_BYTES),
+		&counters->key);
+	buf_reset(&counters->fence_key);
+	resp_slice(&counters->fence_key, buf_slice(&counters->key));
+	buf_reset(&counters->fence_value);
+	resp_slice(&counters->fence_value, fence_of(counters, memory));
+}
+
+/* What every script but hello begins with: FENCE_ARGUMENTS of them. */
+static void put_fence(struct counters *counters)
+{
+	struct buf *out = &counters->out;
+
+	buf_add(out, buf_slice(&counters->fence_value));
+	resp_u64(out, store_clock(counters).wall_ms + counters->options.timeout_ms);
+	resp_u64(out, counters->options.given_time ? counters->now.wall_ms : 0);
 }
 
 static uint64_t bucket_ms_of(const struct counters *counters, struct own_ref ref)
@@ -121,178 +128,198 @@ static uint64_t bucket_ms_of(const struct counters *counters, struct own_ref ref
 		       : 1;
 }
 
-/* Length of a bucket, birth, and what is asserted. */
-static void put_counters(struct writer *writer, struct ask *ask)
+/* Where `bytes` may be written, and where the last of them ended. NULL: the command is too long. */
+static char *args_begin(struct counters *counters, size_t bytes)
 {
-	struct counters *counters = writer->counters;
-	struct own_value values[2 * WINDOW_BUCKETS];
-	uint64_t wall_ms = store_clock(counters).wall_ms;
+	struct buf *args = &counters->args;
 
+	return buf_reserve(args, bytes) ? args->data + args->len : NULL;
+}
+
+static void args_end(struct counters *counters, const char *at)
+{
+	counters->args.len = (size_t)(at - counters->args.data);
+}
+
+static char *put_values(struct counters *counters, struct own_ref ref, char *at)
+{
+	struct own_value values[2 * WINDOW_BUCKETS];
+	unsigned count = own_values(counters->own, ref.slot, store_clock(counters).wall_ms, values);
+
+	at = packed_put_u64(at, count);
+	for (unsigned i = 0; i < count; i++)
+		at = packed_put_i64(packed_put_u64(at, values[i].bucket), values[i].own);
+	return at;
+}
+
+/* Length of a bucket, owner, and what is asserted. */
+static void put_counters(struct counters *counters, struct ask *ask)
+{
 	for (unsigned i = 0; i < ask->counter_count; i++) {
 		struct ask_counter *counter = &ask->refs[i];
-		unsigned count;
+		bool asserts = own_is_dirty(counters->own, counter->ref);
+		size_t bytes = 3 * PACKED_BYTES + OWNER_BYTES;
+		char *at;
 
-		put_u64(writer, bucket_ms_of(counters, counter->ref));
-		put_u64(writer, counter->ref.birth);
-		counter->asserted = own_is_dirty(counters->own, counter->ref);
-		if (!counter->asserted) {
-			put_i64(writer, -1);
-			continue;
-		}
-		count = own_values(counters->own, counter->ref.slot, wall_ms, values);
-		put_u64(writer, count);
-		for (unsigned k = 0; k < count; k++) {
-			put_u64(writer, values[k].bucket);
-			put_i64(writer, values[k].own);
-		}
+		if (asserts)
+			bytes += 2 * PACKED_BYTES * (size_t)(2 * WINDOW_BUCKETS);
+		at = args_begin(counters, bytes);
+		if (!at)
+			return;
+		counter->asserted = asserts;
+		at = packed_put_u64(at, bucket_ms_of(counters, counter->ref));
+		at = packed_put_u32(packed_put_name(at, counters->owner), counter->ref.birth);
+		at = asserts ? put_values(counters, counter->ref, at) : packed_put_i64(at, -1);
+		args_end(counters, at);
 	}
 }
 
 /* ---- the questions ---- */
 
-static void put_reserve(struct writer *writer, struct ask *ask)
+static void put_reserve(struct counters *counters, struct ask *ask)
 {
 	bool remembered = !hash128_is_zero(ask->transaction);
+	char *at = args_begin(counters, 7 * PACKED_BYTES);
 
-	if (remembered)
-		put_transaction_key(writer, ask->transaction);
-	else
-		put_fence_key(writer);
-	put_counter_keys(writer, ask);
-	put_u64(writer, ask->counter_count);
-	put_u64(writer, ask->charge_count);
-	put_hash(writer, ask->request.service);
-	put_hash(writer, ask->request.recipient);
-	put_u64(writer, ask->request.asked);
-	put_i64(writer, remembered ? (int64_t)ask->version : -1);
-	put_u64(writer, ask->request.dry);
-	put_counters(writer, ask);
-	for (unsigned i = 0; i < ask->charge_count; i++) {
+	if (!at)
+		return;
+	at = packed_put_u64(at, ask->counter_count);
+	at = packed_put_u64(at, ask->charge_count);
+	at = packed_put_u64(at, ask->request.asked);
+	at = packed_put_i64(at, remembered ? (int64_t)ask->version : -1);
+	at = packed_put_u64(at, ask->request.dry);
+	at = packed_put_name(at, ask->request.service);
+	args_end(counters, packed_put_name(at, ask->request.recipient));
+	put_counters(counters, ask);
+	at = args_begin(counters, ask->charge_count * (size_t)(6 * PACKED_BYTES));
+	for (unsigned i = 0; at && i < ask->charge_count; i++) {
 		const struct store_charge *charge = &ask->charges[i];
 
-		put_u64(writer, ask->counter_of[i] + 1u);
-		put_u64(writer, (uint64_t)charge->key.what);
-		put_u64(writer, charge->limit);
-		put_u64(writer, charge->cost);
-		put_u64(writer, charge->warn_at);
-		put_u64(writer, (charge->gate ? 1u : 0u) + (charge->one_subject ? 2u : 0u));
+		at = packed_put_u64(at, ask->counter_of[i] + 1u);
+		at = packed_put_u64(at, (uint64_t)charge->key.what);
+		at = packed_put_u64(at, charge->limit);
+		at = packed_put_u64(at, charge->cost);
+		at = packed_put_u64(at, charge->warn_at);
+		at = packed_put_u64(at, (charge->gate ? 1u : 0u) + (charge->one_subject ? 2u : 0u));
 	}
+	if (at)
+		args_end(counters, at);
 }
 
-static void put_settle(struct writer *writer, struct ask *ask)
+static void put_settle(struct counters *counters, struct ask *ask)
 {
-	enum ledger_settle mode = writer->counters->options.settle;
+	enum ledger_settle mode = counters->options.settle;
+	char *at = args_begin(counters, 10 * PACKED_BYTES);
 
-	put_transaction_key(writer, ask->transaction);
-	put_plain_key(writer, "s", SLICE_EMPTY);
-	put_counter_keys(writer, ask);
-	put_u64(writer, ask->counter_count);
-	put_u64(writer, ask->version);
-	put_hash(writer, ask->request.service);
-	put_u64(writer, mode == LEDGER_SETTLE_AUTO);
-	put_u64(writer, ask->recipient_count);
-	put_u64(writer, ask->request.asked);
-	put_hash(writer, ask->request.recipient);
-	put_u64(writer, ask->size_bytes);
-	put_u64(writer, ask->end_of_message);
-	put_u64(writer, ask->request.dry);
-	put_counters(writer, ask);
+	if (!at)
+		return;
+	at = packed_put_u64(at, ask->counter_count);
+	at = packed_put_u64(at, ask->version);
+	at = packed_put_u64(at, mode == LEDGER_SETTLE_AUTO);
+	at = packed_put_u64(at, ask->recipient_count);
+	at = packed_put_u64(at, ask->request.asked);
+	at = packed_put_u64(at, ask->size_bytes);
+	at = packed_put_u64(at, ask->end_of_message);
+	at = packed_put_u64(at, ask->request.dry);
+	at = packed_put_name(at, ask->request.service);
+	args_end(counters, packed_put_name(at, ask->request.recipient));
+	put_counters(counters, ask);
 }
 
-static void put_refund(struct writer *writer, struct ask *ask)
+static void put_refund(struct counters *counters, struct ask *ask)
 {
-	static const char *const kinds[] = {
-		[REFUND_ALWAYS] = "refund",
-		[REFUND_ABANDONED] = "abandon",
-		[REFUND_IDLE] = "idle",
+	static const uint8_t kinds[] = {
+		[REFUND_ALWAYS] = 0,
+		[REFUND_ABANDONED] = 1,
+		[REFUND_IDLE] = 2,
 	};
-	static const char *const modes[] = {
-		[LEDGER_SETTLE_AUTO] = "auto",
-		[LEDGER_SETTLE_DATA] = "data",
-		[LEDGER_SETTLE_NONE] = "none",
+	static const uint8_t modes[] = {
+		[LEDGER_SETTLE_AUTO] = 0,
+		[LEDGER_SETTLE_DATA] = 1,
+		[LEDGER_SETTLE_NONE] = 2,
 	};
+	char *at = args_begin(counters, 4 * PACKED_BYTES);
 
-	put_transaction_key(writer, ask->transaction);
-	put_plain_key(writer, "s", SLICE_EMPTY);
-	put_counter_keys(writer, ask);
-	put_u64(writer, ask->counter_count);
-	put_u64(writer, ask->version);
-	put(writer, slice_of(kinds[ask->refund]));
-	put(writer, slice_of(modes[writer->counters->options.settle]));
-	put_counters(writer, ask);
+	if (!at)
+		return;
+	at = packed_put_u64(at, ask->counter_count);
+	at = packed_put_u64(at, ask->version);
+	at = packed_put_u64(at, kinds[ask->refund]);
+	args_end(counters, packed_put_u64(at, modes[counters->options.settle]));
+	put_counters(counters, ask);
 }
 
-static void put_plain(struct writer *writer, struct ask *ask)
+static void put_plain(struct counters *counters, struct ask *ask)
 {
-	put_counter_keys(writer, ask);
-	put_u64(writer, ask->counter_count);
-	put_counters(writer, ask);
+	char *at = args_begin(counters, PACKED_BYTES);
+
+	if (!at)
+		return;
+	args_end(counters, packed_put_u64(at, ask->counter_count));
+	put_counters(counters, ask);
 }
 
 /* ---- sending ---- */
 
-/* "EVALSHA sha keys", or the script's text, before what writer has gathered. */
-static struct slice whole(
-	const struct writer *writer, enum script script, bool as_text, struct buf *out)
+static bool send_out(struct counters *counters, struct redis_call *call, uint64_t timeout_ms)
 {
-	struct counters *counters = writer->counters;
-	bool by_name = !as_text && counters->has_sha[script];
-
-	resp_command(out, 3u + writer->keys + writer->args);
-	resp_slice(out, by_name ? SLICE("EVALSHA") : SLICE("EVAL"));
-	resp_slice(out, by_name ? slice_make(counters->sha[script], sizeof(counters->sha[script]))
-				: scripts_text(counters->scripts, script));
-	resp_u64(out, writer->keys);
-	buf_add(out, buf_slice(&counters->command));
-	buf_add(out, buf_slice(&counters->args));
-	return out->overflow ? SLICE_EMPTY : buf_slice(out);
-}
-
-static bool send_script(struct writer *writer, enum script script, bool as_text,
-	struct redis_call *call, uint64_t timeout_ms)
-{
-	struct counters *counters = writer->counters;
-	struct slice text = whole(writer, script, as_text, &counters->out);
-
-	if (counters->command.overflow || counters->args.overflow || !text.len)
+	if (counters->out.overflow || counters->args.overflow)
 		return false;
-	return counters->port->send(counters->port, call, text, timeout_ms);
+	return counters->port->send(counters->port, call, buf_slice(&counters->out), timeout_ms);
 }
 
-static struct writer begin(struct counters *counters)
+static enum script script_of(enum ask_kind kind)
 {
-	buf_reset(&counters->command);
-	buf_reset(&counters->args);
-	buf_reset(&counters->out);
-	return (struct writer){counters, 0, 0};
-}
-
-static enum script write_ask(struct writer *writer, struct ask *ask)
-{
-	put_fence_key(writer);
-	put_head(writer);
-	switch (ask->kind) {
+	switch (kind) {
 	case ASK_RESERVE:
-		put_reserve(writer, ask);
 		return SCRIPT_RESERVE;
 	case ASK_SETTLE:
-		put_settle(writer, ask);
 		return SCRIPT_SETTLE;
 	case ASK_REFUND:
-		put_refund(writer, ask);
 		return SCRIPT_REFUND;
 	case ASK_LOOK:
-		put_plain(writer, ask);
 		return SCRIPT_LOOK;
 	case ASK_RESET:
-		put_plain(writer, ask);
 		return SCRIPT_RESET;
 	case ASK_ASSERT:
 	case ASK_DROP:
 		break;
 	}
-	put_plain(writer, ask);
 	return SCRIPT_ASSERT;
+}
+
+/* Keys of the kind, beside the fence and the counters. */
+static unsigned own_keys_of(enum ask_kind kind)
+{
+	if (kind == ASK_RESERVE)
+		return 1;
+	return kind == ASK_SETTLE || kind == ASK_REFUND ? 2 : 0;
+}
+
+static void write_ask(struct counters *counters, struct ask *ask)
+{
+	unsigned own_keys = own_keys_of(ask->kind);
+
+	begin_script(counters, script_of(ask->kind), ask->as_text,
+		1 + own_keys + ask->counter_count, FENCE_ARGUMENTS + 1);
+	put_fence_key(counters);
+	if (own_keys && ask->kind == ASK_RESERVE && hash128_is_zero(ask->transaction))
+		put_fence_key(counters);
+	else if (own_keys)
+		put_transaction_key(counters, ask->transaction);
+	if (own_keys == 2)
+		put_plain_key(counters, "s", SLICE_EMPTY);
+	put_counter_keys(counters, ask);
+	put_fence(counters);
+	if (ask->kind == ASK_RESERVE)
+		put_reserve(counters, ask);
+	else if (ask->kind == ASK_SETTLE)
+		put_settle(counters, ask);
+	else if (ask->kind == ASK_REFUND)
+		put_refund(counters, ask);
+	else
+		put_plain(counters, ask);
+	resp_slice(&counters->out, buf_slice(&counters->args));
 }
 
 static bool send_drop(struct counters *counters, struct ask *ask, uint64_t timeout_ms)
@@ -310,13 +337,10 @@ static bool send_drop(struct counters *counters, struct ask *ask, uint64_t timeo
 
 bool command_send(struct counters *counters, struct ask *ask, uint64_t timeout_ms)
 {
-	struct writer writer = begin(counters);
-	enum script script;
-
 	if (ask->kind == ASK_DROP)
 		return send_drop(counters, ask, timeout_ms);
-	script = write_ask(&writer, ask);
-	if (!send_script(&writer, script, ask->as_text, &ask->call, timeout_ms)) {
+	write_ask(counters, ask);
+	if (!send_out(counters, &ask->call, timeout_ms)) {
 		for (unsigned i = 0; i < ask->counter_count; i++)
 			ask->refs[i].asserted = false;
 		return false;
@@ -344,32 +368,30 @@ bool command_load(struct counters *counters, enum script script)
 
 bool command_greet(struct counters *counters, bool beat, bool as_text)
 {
-	struct writer writer = begin(counters);
-	char memory[48];
+	struct buf *out = &counters->out;
+	struct slice incarnation = slice_make(counters->incarnation, INCARNATION_BYTES);
 
-	put_fence_key(&writer);
-	put_plain_key(&writer, "node", counters->options.node);
-	put_plain_key(&writer, "nodes", SLICE_EMPTY);
-	put_plain_key(&writer, "s", SLICE_EMPTY);
-	put(&writer, fence_of(counters, memory));
-	put(&writer, beat ? SLICE("beat") : SLICE("hello"));
-	put_u64(&writer, counters->options.given_time ? counters->now.wall_ms : 0);
-	put(&writer, slice_make(counters->incarnation, INCARNATION_BYTES));
-	put(&writer, counters->options.node);
-	put_u64(&writer, FENCE_MS);
-	put_u64(&writer, LEASE_MS);
-	return send_script(
-		&writer, SCRIPT_HELLO, as_text, &counters->greeting, counters->options.timeout_ms);
+	begin_script(counters, SCRIPT_HELLO, as_text, 4, 7);
+	put_fence_key(counters);
+	put_plain_key(counters, "node", counters->options.node);
+	put_plain_key(counters, "nodes", SLICE_EMPTY);
+	put_plain_key(counters, "s", SLICE_EMPTY);
+	buf_add(out, buf_slice(&counters->fence_value));
+	resp_slice(out, beat ? SLICE("beat") : SLICE("hello"));
+	resp_u64(out, counters->options.given_time ? counters->now.wall_ms : 0);
+	resp_slice(out, incarnation);
+	resp_slice(out, counters->options.node);
+	resp_u64(out, FENCE_MS);
+	resp_u64(out, LEASE_MS);
+	return send_out(counters, &counters->greeting, counters->options.timeout_ms);
 }
 
 bool command_seek(struct counters *counters, struct slice cursor)
 {
-	struct writer writer = begin(counters);
-
-	put_fence_key(&writer);
-	put_plain_key(&writer, "x", SLICE_EMPTY);
-	put_head(&writer);
-	put(&writer, cursor);
-	return send_script(&writer, SCRIPT_SEEK, !counters->has_sha[SCRIPT_SEEK], &counters->seek,
-		counters->options.timeout_ms);
+	begin_script(counters, SCRIPT_SEEK, false, 2, FENCE_ARGUMENTS + 1);
+	put_fence_key(counters);
+	put_plain_key(counters, "x", SLICE_EMPTY);
+	put_fence(counters);
+	resp_slice(&counters->out, cursor);
+	return send_out(counters, &counters->seek, counters->options.timeout_ms);
 }

@@ -20,7 +20,8 @@ static void draw_incarnation(struct counters *counters)
 	struct hash_key random = hash_key_random();
 	char text[INCARNATION_BYTES + 1];
 
-	snprintf(text, sizeof(text), "%016llx", (unsigned long long)(random.k0 ^ random.k1));
+	counters->owner = random.k0 ^ random.k1;
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)counters->owner);
 	memcpy(counters->incarnation, text, INCARNATION_BYTES);
 }
 
@@ -41,7 +42,8 @@ struct counters *counters_new(const struct counters_options *options, struct cou
 	keys_init(&counters->keys, options->prefix);
 	draw_incarnation(counters);
 	list_init(&counters->waiting);
-	buf_init(&counters->command, MAX_COMMAND_BYTES);
+	buf_init(&counters->fence_key, KEYS_MAX_BYTES);
+	buf_init(&counters->fence_value, KEYS_MAX_BYTES);
 	buf_init(&counters->args, MAX_COMMAND_BYTES);
 	buf_init(&counters->out, MAX_COMMAND_BYTES);
 	buf_init(&counters->key, KEYS_MAX_BYTES);
@@ -64,7 +66,8 @@ void counters_free(struct counters **counters)
 	}
 	own_free(&old->own);
 	scripts_free(&old->scripts);
-	buf_release(&old->command);
+	buf_release(&old->fence_key);
+	buf_release(&old->fence_value);
 	buf_release(&old->args);
 	buf_release(&old->out);
 	buf_release(&old->key);

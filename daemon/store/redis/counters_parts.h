@@ -22,6 +22,7 @@
 #define MAX_TRIES 4
 #define ASSERT_AGAIN_MS 1000 /* after Redis refused */
 #define INCARNATION_BYTES 16
+#define OWNER_BYTES 12                       /* the incarnation, and the birth of the counter */
 #define MAX_NUMBER ((UINT64_C(1) << 53) - 1) /* what a script can count to */
 
 enum ask_kind { ASK_RESERVE, ASK_SETTLE, ASK_REFUND, ASK_LOOK, ASK_RESET, ASK_ASSERT, ASK_DROP };
@@ -83,7 +84,9 @@ struct counters {
 	char sha[SCRIPTS][40];
 	bool has_sha[SCRIPTS];
 	char incarnation[INCARNATION_BYTES];
-	uint64_t fence; /* number of greetings */
+	uint64_t owner;                    /* the same as a number */
+	uint64_t fence;                    /* number of greetings */
+	struct buf fence_key, fence_value; /* encoded: command_encode_fence() */
 	enum counters_state state;
 	struct clock_now now;
 	uint64_t began_mono_ms; /* when Redis was reached first; 0: not yet */
@@ -115,7 +118,7 @@ struct counters {
 	struct bad_key bad_keys[MAX_BAD_KEYS];
 	unsigned bad_key_count;
 	/* scratch */
-	struct buf command, args, key, out;
+	struct buf args, key, out;
 	struct window windows[STORE_MAX_CHARGES];
 	struct counters_health health;
 };
@@ -146,6 +149,8 @@ struct clock_now store_clock(const struct counters *counters);
 /* false: it was refused, nothing is out. */
 bool command_send(struct counters *counters, struct ask *ask, uint64_t timeout_ms);
 bool command_load(struct counters *counters, enum script script);
+/* After `fence` has changed. */
+void command_encode_fence(struct counters *counters);
 bool command_greet(struct counters *counters, bool beat, bool as_text);
 
 bool command_seek(struct counters *counters, struct slice cursor);

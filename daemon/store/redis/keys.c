@@ -41,22 +41,21 @@ void keys_counter(const struct keys *keys, const struct counter_key *key, struct
 	buf_add(out, key->subject);
 }
 
-static void add_hex(struct buf *out, uint64_t word)
+static char *put_hex(char *at, uint64_t word)
 {
-	char text[16];
-
-	for (int i = 0; i < 16; i++)
-		text[i] = digits[word >> (60 - 4 * i) & 15];
-	buf_add(out, slice_make(text, sizeof(text)));
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*at++ = digits[word >> shift & 15];
+	return at;
 }
 
 void keys_transaction(const struct keys *keys, struct hash128 id, struct buf *out)
 {
+	char name[34] = "x:";
+
+	put_hex(put_hex(name + 2, id.hi), id.lo);
 	buf_reset(out);
 	buf_add(out, keys->base);
-	buf_add(out, SLICE("x:"));
-	add_hex(out, id.hi);
-	add_hex(out, id.lo);
+	buf_add(out, slice_make(name, sizeof(name)));
 }
 
 void keys_plain(const struct keys *keys, const char *kind, struct slice name, struct buf *out)

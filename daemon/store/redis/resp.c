@@ -4,53 +4,44 @@
  */
 #include "daemon/store/redis/resp.h"
 
-#define HEAD_BYTES 24 /* a sign, 20 digits, CR LF */
+#define HEAD_BYTES (BUF_U64_DIGITS + 3) /* a sign, digits, CR LF */
 
-/* Writes `sign`, the number and CR LF; returns how many bytes. */
-static size_t put_head(char memory[static HEAD_BYTES], char sign, uint64_t number)
+/* Writes `sign`, the number and CR LF; returns their end. */
+static inline char *put_head(char *at, char sign, uint64_t number)
 {
-	char digits[20];
-	size_t count = 0, len = 0;
-
-	do {
-		digits[count++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	memory[len++] = sign;
-	while (count)
-		memory[len++] = digits[--count];
-	memory[len++] = '\r';
-	memory[len++] = '\n';
-	return len;
+	*at = sign;
+	at = buf_put_u64(at + 1, number);
+	memcpy(at, "\r\n", 2);
+	return at + 2;
 }
 
 void resp_command(struct buf *out, size_t count)
 {
-	char head[HEAD_BYTES];
-
-	buf_add(out, slice_make(head, put_head(head, '*', count)));
+	if (!buf_reserve(out, HEAD_BYTES))
+		return;
+	out->len = (size_t)(put_head(out->data + out->len, '*', count) - out->data);
 }
 
 void resp_slice(struct buf *out, struct slice argument)
 {
-	char head[HEAD_BYTES];
-	size_t len = put_head(head, '$', argument.len);
+	char *at;
 
-	if (argument.len > SIZE_MAX - HEAD_BYTES || !buf_reserve(out, len + argument.len + 2))
+	if (argument.len > SIZE_MAX - HEAD_BYTES - 2 ||
+		!buf_reserve(out, HEAD_BYTES + argument.len + 2))
 		return;
-	buf_add(out, slice_make(head, len));
-	buf_add(out, argument);
-	buf_add(out, SLICE("\r\n"));
+	at = put_head(out->data + out->len, '$', argument.len);
+	if (argument.len)
+		memcpy(at, argument.data, argument.len);
+	memcpy(at + argument.len, "\r\n", 2);
+	out->len = (size_t)(at + argument.len + 2 - out->data);
 }
 
 void resp_u64(struct buf *out, uint64_t argument)
 {
-	char memory[24];
-	struct buf text;
+	char memory[BUF_U64_DIGITS];
+	const char *end = buf_put_u64(memory, argument);
 
-	buf_init_fixed(&text, memory, sizeof(memory));
-	buf_add_u64(&text, argument);
-	resp_slice(out, buf_slice(&text));
+	resp_slice(out, slice_make(memory, (size_t)(end - memory)));
 }
 
 void resp_i64(struct buf *out, int64_t argument)

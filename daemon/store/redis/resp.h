@@ -2,7 +2,8 @@
 /*
  * Commands for Redis, encoded: an array of strings that say their length, so that any byte may be
  * in them and nothing is ever formatted into anything. Pure; over a struct buf, whose bound holds
- * and whose `overflow` says that a command is not whole and must not be sent.
+ * and whose `overflow` says that a command is not whole and must not be sent. There must be room for
+ * 25 bytes more than an argument has.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_RESP_H
 #define REEVE_DAEMON_STORE_REDIS_RESP_H

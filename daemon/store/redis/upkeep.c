@@ -5,8 +5,8 @@
  * and those that Redis is to forget.
  */
 #include "common/alloc.h"
-#include "common/units.h"
 #include "daemon/store/redis/counters_parts.h"
+#include "daemon/store/redis/packed.h"
 
 #define GREET_AGAIN_MS 250
 #define BEAT_MS 1000
@@ -41,6 +41,7 @@ static void send_greeting(struct counters *counters)
 	if (counters->greets || counters->beats)
 		return; /* its answer brings us here again */
 	counters->fence++;
+	command_encode_fence(counters);
 	counters->greets = command_greet(counters, false, counters->greeting_as_text);
 }
 
@@ -58,16 +59,15 @@ static void note_services(struct counters *counters, const struct redis_reply *r
 	for (size_t i = 5; i + 1 < redis_reply_count(reply); i += 2) {
 		struct slice name = redis_reply_text(redis_reply_item(reply, i));
 		struct slice facts = redis_reply_text(redis_reply_item(reply, i + 1));
-		struct slice settled, unsettled;
-		uint64_t hash, settled_ms, in_a_row;
+		int64_t settled_ms, in_a_row;
 
-		if (!keys_parse_hash(name, &hash) ||
-			!slice_split(facts, ';', &settled, &unsettled) ||
-			units_parse_u64(settled, &settled_ms) ||
-			units_parse_u64(unsettled, &in_a_row))
+		if (name.len != PACKED_BYTES || facts.len != (size_t)2 * PACKED_BYTES)
 			continue;
-		if (in_a_row < SERVICES_DOUBT)
-			services_settled(&counters->own->ledger->services, hash, settled_ms);
+		settled_ms = packed_get(facts.data);
+		in_a_row = packed_get(facts.data + PACKED_BYTES);
+		if (settled_ms > 0 && in_a_row >= 0 && in_a_row < SERVICES_DOUBT)
+			services_settled(&counters->own->ledger->services,
+				packed_get_name(name.data), (uint64_t)settled_ms);
 	}
 }
 

@@ -38,7 +38,7 @@ Test(resp, texts)
 /* Each argument goes in whole or not at all, and the buffer says that one is missing. */
 Test(resp, what_does_not_fit_is_told)
 {
-	char memory[20];
+	char memory[40];
 	struct buf out;
 
 	buf_init_fixed(&out, memory, sizeof(memory));

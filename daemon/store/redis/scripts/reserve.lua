@@ -1,75 +1,72 @@
 -- Checks all gates and charges, or does nothing (daemon/counting/reserve.c is the reference).
 --   KEYS[2] transaction (or the fence again: none)   KEYS[3...] counters, each once
---   ARGV[4] owner  [5] counters  [6] charges  [7] service  [8] recipient, 0: the message
---   [9] recipients asked about  [10] version of the transaction that must be there, -1: no
---   transaction  [11] 1: only look; then the counters (see load_all), then each charge: counter, what,
---   limit, cost, warn_at, flags (1 gate, 2 one subject)
--- {'OK', time, version, groups, refusing charge or 0, and for each charge outcome, used, retry,
--- warn, bucket, and if it was only a look free_ms, free_amount} or {'BAD', time, counter} or {'LOST', time}
+--   ARGV[4] counters, charges, recipients asked about, version of the transaction that must be there
+--   (-1: no transaction), 1: only look; service, recipient (0: the message) in 8 bytes each; then the
+--   counters (see load_all), then each charge: counter, what, limit, cost, warn_at, flags (1 gate, 2
+--   one subject)
+-- time, version, groups, refusing charge or 0, and for each charge outcome, used, retry, warn, bucket,
+-- and if it was only a look free_ms, free_amount; or {'BAD', time, counter} or {'LOST', time}
 local NONE, GRANTED, ALREADY, OVER = 0, 1, 2, 3
-local owner, keys, charges, recipient = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
-local x, dry = ARGV[10] ~= '-1' and KEYS[2] or nil, ARGV[11] == '1'
-local all, a = load_all(3, keys, 12, owner)
-if not all then return {'BAD', now, a} end
+local MEMBERS, GROUPS = 4096, 1024
+local keys, charges, asked, version, dry, service, recipient, p = struct.unpack('<dddddc8c8', ARGV[4])
+local x, all = version >= 0 and KEYS[2] or nil
+all, p = load_all(3, keys, ARGV[4], p)
+if not all then return {'BAD', now, p} end
 
-local items = {}
-for i = 1, charges do
-	local c, flags = {}, tonumber(ARGV[a + 5])
-	c.key, c.what, c.limit, c.cost, c.warn_at = tonumber(ARGV[a]), tonumber(ARGV[a + 1]),
-		tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-	c.w, c.gate, c.one = all[c.key], flags % 2, floor(flags / 2)
-	c.first = not c.w.first and true
-	c.w.first = true
-	items[i] = c
-	a = a + 6
-end
-
--- What the transaction knows: groups by counter, members and last charges by rule.
-local head, groups, rules, order = nil, {}, {}, {}
+-- What the transaction knows.
+local head, groups, fields, list, rules
 if x then
-	local f = {'h'}
-	for i = 1, keys do f[i + 1] = 'g' .. KEYS[i + 2] end
-	for i = 1, charges do
-		local name = rule_of(KEYS[items[i].key + 2])
-		if not rules[name] then
-			rules[name] = {name = name, at = #f + 1}
-			order[#order + 1] = rules[name]
-			f[#f + 1] = 'm' .. recipient .. name
-			f[#f + 1] = 'r' .. name
-		end
-		items[i].rule = rules[name]
-	end
-	local v = redis.pcall('HMGET', x, unpack(f))
+	fields, groups, rules = {'h'}, {}, {}
+	for i = 1, keys do fields[i + 1] = 'g' .. string.sub(KEYS[i + 2], BASE + 2) end
+	fields[keys + 2] = 'm' .. recipient
+	local v = redis.pcall('HMGET', x, unpack(fields))
 	if v.err then return {'LOST', now} end
 	head = head_of(v[1])
-	if (head and head.v or 0) < tonumber(ARGV[10]) then return {'LOST', now} end
+	if (head and head.v or 0) < version then return {'LOST', now} end
 	if head then
 		for i = 1, keys do groups[i] = group_of(v[i + 1]) end
-	elseif v[1] and not dry then
-		call('DEL', x)
+		list = v[keys + 2]
+	elseif v[1] and dry == 0 then
+		redis.call('DEL', x)
 	end
-	for _, r in ipairs(order) do
-		local epoch, list = match(head and v[r.at] or '', '^(%-?%d+);(.*)$')
-		r.member, r.list = tonumber(epoch or -1), list or ''
-		r.charged = tonumber(head and number(v[r.at + 1]) or -1)
+	list = list or ''
+end
+
+-- What the transaction knows of a rule: when this recipient was charged by it, and when any was.
+local function rule_at(key)
+	local name = rule_of(KEYS[key + 2])
+	local rule = rules[name]
+	if not rule then
+		local member, indexes = member_of(list, name)
+		rule = {name = name, member = member, groups = indexes, touched = false}
+		rules[name], rules[#rules + 1] = rule, rule
 	end
+	return rule
 end
 
 local function charged_before(c)
-	if not head then return false end
-	if c.what ~= 0 then return groups[c.key] and groups[c.key].epoch >= head.floor or false end
-	if recipient == '0' then return c.rule.charged >= head.floor end
-	return c.rule.member >= head.floor
+	if c.what ~= 0 then
+		local g = groups[c.key]
+		return g and g.epoch >= head.floor or false
+	end
+	if recipient ~= ZERO then return c.rule.member >= head.floor end
+	return (member_of(head.rules, c.rule.name)) >= head.floor
 end
 
-local refused = 0
+local refused, items = 0, {}
 for i = 1, charges do
-	local c = items[i]
-	c.already, c.used, c.retry, c.warn, c.outcome = charged_before(c), c.w.t, 0, 0, NONE
+	local key, what, limit, cost, warn_at, flags
+	key, what, limit, cost, warn_at, flags, p = struct.unpack('<dddddd', ARGV[4], p)
+	local w = all[key]
+	local c = {key = key, what = what, limit = limit, cost = cost, warn_at = warn_at, w = w, gate = flags % 2,
+		one = flags >= 2 and 1 or 0, first = w.first, used = w.t, retry = 0, warn = 0, outcome = NONE,
+		over = false, rule = x and rule_at(key), already = false}
+	w.first, items[i] = false, c
+	c.already = head and charged_before(c)
 	if c.already then
 		c.outcome = ALREADY
-	elseif c.cost > c.limit or c.w.t > c.limit - c.cost then
-		c.over, c.retry = true, wait_ms(c.w, c.limit, c.cost)
+	elseif cost > limit or w.t > limit - cost then
+		c.over, c.retry = true, wait_ms(w, limit, cost)
 		if c.gate == 1 then
 			c.outcome = OVER
 			if refused == 0 then refused = i end
@@ -77,39 +74,31 @@ for i = 1, charges do
 	end
 end
 
-if dry then
-	local out = {'OK', now, head and head.v or 0, head and head.groups or 0, refused}
+if dry == 1 then
+	local out = struct.pack('<dddd', now, head and head.v or 0, head and head.groups or 0, refused)
 	for i = 1, charges do
-		local c, n = items[i], #out
+		local c = items[i]
 		if refused == 0 and not c.already then
 			if c.first then c.w.t = c.w.t + c.cost end
 			c.outcome, c.used = c.over and OVER or GRANTED, c.w.t
 		end
-		out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = c.outcome, c.used, c.retry, 0, c.w.m
-		out[n + 6], out[n + 7] = next_ms(c.w)
+		out = out .. struct.pack('<ddddddd', c.outcome, c.used, c.retry, 0, c.w.m, next_ms(c.w))
 	end
 	return out
 end
 
-local set = {}
-
--- Does this recipient count in the group for the first time?
-local function note_member(c, g)
-	local r, here = c.rule, ',' .. format('%.0f', g.index) .. ','
-	r.touched = true
-	if c.what == 0 then r.member = head.epoch end
-	if find(',' .. r.list .. ',', here, 1, true) then return false end
-	if head.members < MEMBERS then
-		head.members = head.members + 1
-		r.list = r.list == '' and format('%.0f', g.index) or r.list .. here:sub(1, -2)
-	end
-	return true
-end
-
 local function count_recipients(c, g)
 	if c.what ~= 0 and c.one == 0 then return end
-	if not note_member(c, g) then return end
-	g.recipients = g.recipients + ((recipient ~= '0' or c.what ~= 0) and 1 or c.cost)
+	local rule = c.rule
+	rule.touched = true
+	if c.what == 0 then rule.member = head.epoch end
+	-- Does this recipient count in the group for the first time?
+	if has_group(rule.groups, g.index) then return end
+	if head.members < MEMBERS then
+		head.members = head.members + 1
+		rule.groups = rule.groups .. struct.pack('<I2', g.index)
+	end
+	g.recipients = g.recipients + ((recipient ~= ZERO or c.what ~= 0) and 1 or c.cost)
 	if c.what == 0 then g.reserved = g.reserved + c.cost end
 end
 
@@ -117,8 +106,8 @@ local function remember(c)
 	local g = groups[c.key]
 	if not g then
 		if head.groups >= GROUPS then return end
-		g = {index = head.groups, bucket_ms = c.w.b, what = c.what, reserved = 0, net = 0,
-			recipients = 0, layers = {}}
+		g = {index = head.groups, limit = 0, gate = 0, one = 0, what = c.what, reserved = 0, net = 0,
+			recipients = 0, epoch = 0, layers = '', touched = true}
 		groups[c.key] = g
 		head.groups = head.groups + 1
 	end
@@ -126,7 +115,7 @@ local function remember(c)
 	if c.what ~= 0 then
 		g.reserved = c.cost
 	else
-		c.rule.charged, c.rule.newly = head.epoch, true
+		c.rule.charged = true
 	end
 	count_recipients(c, g)
 	add_layer(g, c.w.m, c.cost)
@@ -138,26 +127,27 @@ local function charge(c)
 	c.outcome = c.over and OVER or GRANTED
 	if c.first and c.cost > 0 then add(w, c.cost) end
 	c.used = w.t
-	if c.warn_at > 0 and c.used >= c.warn_at and not (w.w and w.w <= w.m and w.m - w.w < 61) then
-		w.w, c.warn = w.m, 1
-		w.set[#w.set + 1] = 'w'
-		w.set[#w.set + 1] = w.m
+	if c.warn_at > 0 and c.used >= c.warn_at and not (w.w >= 0 and w.w <= w.m and w.m - w.w < 61) then
+		w.w, w.changed, c.warn = w.m, true, 1
 	end
 	if not head then return end
+	local g = groups[c.key]
 	if c.first then
 		remember(c)
-	elseif groups[c.key] and c.limit < groups[c.key].limit then
-		groups[c.key].limit, groups[c.key].touched = c.limit, true
+	elseif g and c.limit < g.limit then
+		g.limit, g.touched = c.limit, true
 	end
 end
 
-if refused == 0 and x and not head then head = new_head(ARGV[7]) end
 if refused == 0 then
-	local asked = tonumber(ARGV[9])
+	if x and not head then
+		head = {v = 0, asked = 0, settled = 0, ended = 0, epoch = 1, floor = 1, used = now, kept = 0, members = 0,
+			groups = 0, service = service, rules = '', changed = false}
+	end
 	if head then
-		head.service = ARGV[7]
+		head.service = service
 		if asked > 0 then head.asked = asked end
-		if recipient == '0' then head.settled = 1 end
+		if recipient == ZERO then head.settled = 1 end
 	end
 	for i = 1, charges do
 		local c = items[i]
@@ -171,29 +161,32 @@ if refused == 0 then
 end
 for i = 1, keys do save(all[i]) end
 if head then
+	local set, touched = {}, false
 	for i = 1, keys do
 		if groups[i] and groups[i].touched then
-			set[#set + 1] = 'g' .. KEYS[i + 2]
-			set[#set + 1] = group_text(groups[i])
+			set[#set + 1], set[#set + 2] = fields[i + 1], group_text(groups[i])
 		end
 	end
-	for _, r in ipairs(order) do
+	for _, r in ipairs(rules) do
 		if r.touched then
-			set[#set + 1] = 'm' .. recipient .. r.name
-			set[#set + 1] = format('%.0f;%s', r.member, r.list)
+			local _, _, from, past = member_of(list, r.name)
+			list = string.sub(list, 1, from - 1) .. struct.pack('<BI4I2', #r.name, r.member + 1, #r.groups / 2) ..
+				r.name .. r.groups .. string.sub(list, past)
+			touched = true
 		end
-		if r.newly then
-			set[#set + 1] = 'r' .. r.name
-			set[#set + 1] = r.charged
+		if r.charged then
+			local _, _, from, past = member_of(head.rules, r.name)
+			head.rules = string.sub(head.rules, 1, from - 1) .. struct.pack('<BI4I2', #r.name, head.epoch + 1, 0) ..
+				r.name .. string.sub(head.rules, past)
 		end
 	end
+	if touched then set[#set + 1], set[#set + 2] = fields[keys + 2], list end
 	if head.changed then head.v = head.v + 1 end
 	save_txn(x, head, set)
 end
-local out = {'OK', now, head and head.v or 0, head and head.groups or 0, refused}
+local out = struct.pack('<dddd', now, head and head.v or 0, head and head.groups or 0, refused)
 for i = 1, charges do
 	local c = items[i]
-	out[#out + 1], out[#out + 2], out[#out + 3], out[#out + 4], out[#out + 5] =
-		c.outcome, c.used, c.retry, c.warn, c.w.m
+	out = out .. struct.pack('<ddddd', c.outcome, c.used, c.retry, c.warn, c.w.m)
 end
 return out

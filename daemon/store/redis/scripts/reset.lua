@@ -1,29 +1,22 @@
 -- Empties counters. What others hold stays theirs, so that nothing brings it back: who resets holds
 -- the opposite.
---   KEYS[2...] counters   ARGV[4] owner  [5] counters; then the counters (see load_all)
--- {'OK', time, how many held something, differences: counter, bucket, difference, ...}
--- or {'BAD', time, counter}
-local all, at = load_all(2, tonumber(ARGV[5]), 6, ARGV[4])
+--   KEYS[2...] counters   ARGV[4] how many; then the counters (see load_all)
+-- time, how many held something, differences: counter, bucket, difference, ...; or {'BAD', time, counter}
+local keys, p = struct.unpack('<d', ARGV[4])
+local all, at = load_all(2, keys, ARGV[4], p)
 if not all then return {'BAD', now, at} end
-local out, held = {'OK', now, 0}, 0
+local out, held = '', 0
 for i, w in ipairs(all) do
-	local h = call('HGETALL', w.k)
 	if w.t > 0 then held = held + 1 end
-	for j = 1, #h, 2 do
-		local b = number(h[j])
-		local v = b and b <= w.m and b >= w.m - 60 and sum_of(h[j + 1]) and h[j + 1]
-		if v then
-			local s, own, rest = parts(v, w.id)
-			if s ~= 0 then
-				write(w, b, value(0, w.id, own - s, rest))
-				local n = #out
-				out[n + 1], out[n + 2], out[n + 3] = i, b, -s
-			end
+	for bucket, v in pairs(scan(w) or {}) do
+		local s, own, at = struct.unpack('<d', v), own_of(v, w.id)
+		if s ~= 0 then
+			write(w, bucket, value(v, 0, w.id, own - s, at))
+			out = out .. struct.pack('<ddd', i, bucket, -s)
 		end
 	end
-	w.t = 0
+	if w.w >= 0 then w.changed = true end
+	w.t, w.w = 0, -1
 	save(w)
-	call('HDEL', w.k, 'w')
 end
-out[3] = held
-return out
+return struct.pack('<dd', now, held) .. out

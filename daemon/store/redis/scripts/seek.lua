@@ -1,8 +1,8 @@
 -- Transactions that nobody has used for ten minutes, nor settled: the node that charged them may be
 -- gone. One step through all keys.
---   KEYS[2] what transactions begin with   ARGV[4] owner  [5] where to go on, 0: the beginning
+--   KEYS[2] what transactions begin with   ARGV[4] where to go on, 0: the beginning
 -- {'OK', time, where to go on (0: that was all), transactions...}
-local step = call('SCAN', ARGV[5], 'MATCH', KEYS[2] .. ':*', 'COUNT', 200)
+local step = redis.call('SCAN', ARGV[4], 'MATCH', KEYS[2] .. ':*', 'COUNT', 200)
 local out = {'OK', now, step[1]}
 for _, x in ipairs(step[2]) do
 	local v = redis.pcall('HGET', x, 'h')

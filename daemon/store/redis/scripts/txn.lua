@@ -1,89 +1,81 @@
--- Transactions. A hash: h the head, "g" and a counter's key: what was charged there (a group), "r"
--- and a rule: when recipients were last charged by it, "m", a recipient's hash and a rule: when, and
--- in which groups. "When" is the epoch, which every refund of the whole raises; what is older than
--- the head's floor was given back.
-local HEAD = {'v', 'asked', 'settled', 'ended', 'epoch', 'floor', 'used', 'kept', 'members', 'groups'}
-local IDLE, ENDED, MEMBERS, GROUPS = 960000, 180000, 4096, 1024 -- ms: a little longer than the nodes
+-- Transactions. A hash: h the head, "g" and what a counter's key ends with: what was charged there (a
+-- group), "m" and a recipient: for each rule when he was charged, and in which groups he counts.
+-- "When" is the epoch, which every refund of the whole raises; what is older than the head's floor
+-- was given back. The head ends with when each rule charged recipients last.
+local HEAD, GROUP = '<I4I4BI4I4ddI2I2c8', '<I2dBddI4I4'
+local IDLE, ENDED = 960000, 180000 -- ms: a little longer than the nodes
+local BASE = string.find(KEYS[1], '}:', 1, true) + 2
 
-local function new_head(service)
-	return {v = 0, asked = 0, settled = 0, ended = 0, epoch = 1, floor = 1, used = now, kept = 0,
-		members = 0, groups = 0, service = service}
+local function rule_of(key)
+	return string.sub(key, BASE + 2, string.find(key, ':', BASE + 2, true) - 1)
 end
 
 -- nil: there is none, or it is over.
 local function head_of(s)
-	if not s then return nil end
-	local h, i = {}, 0
-	for word in s:gmatch('[^;]+') do
-		i = i + 1
-		if HEAD[i] then
-			h[HEAD[i]] = number(word)
-			if not h[HEAD[i]] then return nil end
-		else
-			h.service = word
-		end
-	end
-	if i ~= #HEAD + 1 then return nil end
-	if now - h.used >= (h.ended == 1 and ENDED or IDLE) then return nil end
-	return h
+	if not s or #s < 45 then return nil end
+	local v, asked, flags, epoch, floor, used, kept, members, groups, service = struct.unpack(HEAD, s)
+	local ended = flags >= 2 and 1 or 0
+	if not (now - used < (ended == 1 and ENDED or IDLE)) then return nil end
+	return {v = v, asked = asked, settled = flags % 2, ended = ended, epoch = epoch, floor = floor,
+		used = used, kept = kept, members = members, groups = groups, service = service,
+		rules = string.sub(s, 46), changed = false}
 end
-
-local function head_text(h)
-	local words = {}
-	for i = 1, #HEAD do words[i] = format('%.0f', h[HEAD[i]]) end
-	words[#HEAD + 1] = h.service
-	return table.concat(words, ';')
-end
-
-local GROUP = {'index', 'bucket_ms', 'limit', 'gate', 'one', 'what', 'reserved', 'net', 'recipients', 'epoch'}
 
 local function group_of(s)
-	if not s then return nil end
-	local g, i = {layers = {}}, 0
-	local numbers, layers = match(s, '^([^|]*)|(.*)$')
-	if not numbers then return nil end
-	for word in numbers:gmatch('[^;]+') do
-		i = i + 1
-		if not GROUP[i] then return nil end
-		g[GROUP[i]] = number(word)
-		if not g[GROUP[i]] then return nil end
-	end
-	if i ~= #GROUP then return nil end
-	for bucket, amount in layers:gmatch('(%d+)=(%d+)') do
-		g.layers[#g.layers + 1] = {tonumber(bucket), tonumber(amount)}
-	end
-	return g
+	if not s or #s < 35 or (#s - 35) % 16 ~= 0 then return nil end
+	local index, limit, flags, reserved, net, recipients, epoch = struct.unpack(GROUP, s)
+	return {index = index, limit = limit, gate = flags % 2, one = math.floor(flags / 2) % 2,
+		what = math.floor(flags / 4), reserved = reserved, net = net, recipients = recipients,
+		epoch = epoch, layers = string.sub(s, 36), touched = false}
 end
 
 local function group_text(g)
-	local words, layers = {}, {}
-	for i = 1, #GROUP do words[i] = format('%.0f', g[GROUP[i]]) end
-	for i, layer in ipairs(g.layers) do layers[i] = format('%.0f=%.0f', layer[1], layer[2]) end
-	return table.concat(words, ';') .. '|' .. table.concat(layers, ',')
+	return struct.pack(GROUP, g.index, g.limit, g.gate + 2 * g.one + 4 * g.what, g.reserved, g.net,
+		g.recipients, g.epoch) .. g.layers
 end
 
+-- What was charged, bucket by bucket.
 local function add_layer(g, bucket, amount)
-	local last = g.layers[#g.layers]
+	local layers = g.layers
 	if amount == 0 then return end
-	if last and (last[1] == bucket or #g.layers >= 128) then
-		last[2] = last[2] + amount
-	else
-		g.layers[#g.layers + 1] = {bucket, amount}
+	if #layers > 0 then
+		local last, before = struct.unpack('<dd', layers, #layers - 15)
+		if last == bucket or #layers >= 2048 then
+			g.layers = string.sub(layers, 1, -9) .. struct.pack('<d', before + amount)
+			return
+		end
 	end
+	g.layers = layers .. struct.pack('<dd', bucket, amount)
 end
 
-local function rule_of(key)
-	return match(key, '^[^:]*:c:([^:]*):')
+-- Of a rule in a recipient's list: when, the groups (2 bytes each), and where it stands. -1: never.
+local function member_of(list, name)
+	local p = 1
+	while p + 7 <= #list do
+		local length, epoch, count = struct.unpack('<BI4I2', list, p)
+		local past = p + 7 + length + 2 * count
+		if length == #name and string.sub(list, p + 7, p + 6 + length) == name then
+			return epoch - 1, string.sub(list, p + 7 + length, past - 1), p, past
+		end
+		p = past
+	end
+	return -1, '', #list + 1, #list + 1
+end
+
+local function has_group(groups, index)
+	local two = struct.pack('<I2', index)
+	local at = string.find(groups, two, 1, true)
+	while at and at % 2 == 0 do at = string.find(groups, two, at + 1, true) end
+	return at ~= nil
 end
 
 -- Writes `set` and the head, and keeps the transaction alive.
 local function save_txn(x, h, set)
+	local renew, n = now - h.kept >= 60000 or h.ended == 1, #set
 	h.used = now
-	local keep = h.ended == 1 and ENDED or IDLE
-	local renew = now - h.kept >= 60000 or h.ended == 1
 	if renew then h.kept = now end
-	set[#set + 1] = 'h'
-	set[#set + 1] = head_text(h)
-	call('HSET', x, unpack(set))
-	if renew then call('PEXPIRE', x, keep + 60000) end
+	set[n + 1], set[n + 2] = 'h', struct.pack(HEAD, h.v, math.min(h.asked, 4294967295),
+		h.settled + 2 * h.ended, h.epoch, h.floor, now, h.kept, h.members, h.groups, h.service) .. h.rules
+	redis.call('HSET', x, unpack(set))
+	if renew then redis.call('PEXPIRE', x, (h.ended == 1 and ENDED or IDLE) + 60000) end
 end

@@ -1,158 +1,186 @@
--- Counters. A hash: m newest bucket, t total, w bucket of the last warning, and for each live bucket
--- its number: "sum;owner=own;owner=own". A sum is the sum of what its owners hold; one below 0 (a
--- refund whose charge has yet to be asserted) counts as 0 in the total. A window is loaded into a
--- table: k key, b length of a bucket, m, t, w, v the newest bucket's value, id our owner, set what
--- is to be written. Whatever cannot be ours makes load() give nil, and nothing is touched.
-local call, find, match, format, floor, max, min =
-	redis.call, string.find, string.match, string.format, math.floor, math.max, math.min
-local MAX = 9007199254740991
-
-local function number(s)
-	return s and #s <= 17 and match(s, '^%-?%d+$') and tonumber(s)
-end
+-- Counters. A hash: c, of the newest bucket, and the older live buckets by their numbers. A bucket's
+-- value is a sum and then owner (12 bytes) and own value of each that has a part in it; c is number
+-- of the newest bucket, total, bucket of the last warning (-1: none), and that bucket's value. All
+-- numbers are doubles of 8 bytes, lowest first. A sum is the sum of what its owners hold; one below 0
+-- (a refund whose charge has yet to be asserted) counts as 0 in the total. A window is loaded into a
+-- table: k key, b length of a bucket, m, t, w, v as in c, id our owner, old values of older buckets;
+-- set and gone are what save() is to write. Whatever cannot be ours makes load() give nil, and
+-- nothing is touched.
+-- Few functions, and few locals of others in them: each call of a script makes them anew.
+local MAX, ZERO = 9007199254740991, '\0\0\0\0\0\0\0\0'
 
 local function sum_of(v)
-	return number(match(v, '^[^;]*'))
+	if #v < 8 or (#v - 8) % 20 ~= 0 then return nil end
+	local s = struct.unpack('<d', v)
+	return s >= -9007199254740991 and s <= 9007199254740991 and s % 1 == 0 and s or nil
 end
 
-local function over(w)
-	call('DEL', w.k)
-	w.t, w.w, w.v, w.new = 0, nil, nil, true
-	return w
+-- What `id` holds of a value, and where that stands.
+local function own_of(v, id)
+	local at = string.find(v, id, 9, true)
+	while at and at % 20 ~= 9 do at = string.find(v, id, at + 1, true) end
+	if not at then return 0 end
+	local own = struct.unpack('<d', v, at + 12)
+	return own % 1 == 0 and own or 0, at
 end
 
--- The buckets that have left since `last`.
-local function roll(w, last)
-	local f, gone, n, g = {}, {}, 0, 0
-	for x = last - 60, w.m - 61 do
-		n = n + 1
-		f[n] = x
+-- The value with another sum and another own part, which stood `at`.
+local function value(v, s, id, own, at)
+	local rest = not at and string.sub(v, 9) or
+		#v > 28 and string.sub(v, 9, at - 1) .. string.sub(v, at + 20) or ''
+	if own == 0 then return struct.pack('<d', s) .. rest end
+	return struct.pack('<dc12d', s, id, own) .. rest
+end
+
+local function write(w, bucket, v)
+	w.changed = true
+	if bucket == w.m then
+		if #w.v == 8 then w.fresh = true end
+		w.v = v
+		return
 	end
-	local v = call('HMGET', w.k, unpack(f))
-	for j = 1, n do
-		if v[j] then
-			local s = sum_of(v[j])
-			if not s then return nil end
-			w.t = w.t - max(0, s)
-			g = g + 1
-			gone[g] = f[j]
+	local set = w.set or {}
+	set[#set + 1], set[#set + 2] = bucket, v
+	w.set, w.old = set, w.old or {}
+	w.old[bucket] = v
+end
+
+-- The bucket `last`, of the value v, is no longer the newest: those that have left since go.
+local function roll(w, last, v)
+	local gone, t = {}, 0
+	if w.m - last > 10 then
+		local h = redis.call('HGETALL', w.k)
+		for j = 1, #h, 2 do
+			local x = tonumber(h[j])
+			if x then
+				local s = sum_of(h[j + 1])
+				if not s then return nil end
+				if x < w.m - 60 then gone[#gone + 1] = h[j] elseif x < last then t = t + math.max(0, s) end
+			end
 		end
+		w.t = t + math.max(0, (struct.unpack('<d', v)))
+	else
+		local f = {}
+		for x = last - 60, w.m - 61 do f[#f + 1] = x end
+		local values = redis.call('HMGET', w.k, unpack(f))
+		for j = 1, #f do
+			if values[j] then
+				local s = sum_of(values[j])
+				if not s then return nil end
+				t = t + math.max(0, s)
+				gone[#gone + 1] = f[j]
+			end
+		end
+		w.t = math.max(0, w.t - t)
 	end
-	if g > 0 then call('HDEL', w.k, unpack(gone)) end
-	w.t = max(0, w.t)
-	call('HSET', w.k, 'm', w.m, 't', w.t)
+	if gone[1] then w.gone = gone end
+	write(w, last, v)
 	return w
 end
 
 local function load(k, b, id)
-	local m = floor(now / b)
-	local h = redis.pcall('HMGET', k, 'm', 't', 'w', m)
-	if h.err then return nil end
-	local w = {k = k, b = b, m = m, t = 0, id = id, set = {}}
-	if not h[1] then
-		w.new = true
+	local m, c = math.floor(now / b), redis.pcall('HGET', k, 'c')
+	local w = {k = k, b = b, m = m, t = 0, w = -1, v = ZERO, id = id, new = true, changed = false, first = true}
+	if not c then return w end
+	if type(c) ~= 'string' or #c < 32 or (#c - 32) % 20 ~= 0 then return nil end
+	local last, t, warned, s = struct.unpack('<dddd', c)
+	if not (last >= 0 and last < MAX and t >= 0 and t <= MAX and s >= -MAX and s <= MAX) or
+		(last + t + s) % 1 ~= 0 then
+		return nil
+	end
+	if m - last > 60 or last - m > 60 then
+		w.over = true
 		return w
 	end
-	local last, t = number(h[1]), number(h[2])
-	if not last or last < 0 or not t or t < 0 or t > MAX then return nil end
-	w.t, w.w = t, number(h[3])
-	if last < m then
-		return m - last > 60 and over(w) or roll(w, last)
-	elseif last - m > 60 then
-		return over(w)
-	elseif last > m then             -- our clock is behind: into the newest
-		w.m = last
-		h[4] = call('HGET', k, last)
-	end
-	w.v = h[4] or nil
-	if w.v and not sum_of(w.v) then return nil end
+	w.t, w.w, w.new = t, warned, nil
+	if last < m then return roll(w, last, string.sub(c, 25)) end
+	w.m, w.v = last, string.sub(c, 25)       -- where our clock is behind: into the newest
 	return w
 end
 
-local function value(s, id, own, rest)
-	if own == 0 then return format('%.0f%s', s, rest) end
-	return format('%.0f;%s=%.0f%s', s, id, own, rest)
-end
-
--- Of a bucket's value: sum, own, and the others.
-local function parts(v, id)
-	local s, rest = match(v, '^(%-?%d+)(.*)$')
-	local x, y, own = find(rest, ';' .. id .. '=(%-?%d+)')
-	if not x then return tonumber(s), 0, rest end
-	return tonumber(s), tonumber(own), rest:sub(1, x - 1) .. rest:sub(y + 1)
-end
-
-local function write(w, bucket, v)
-	local set = w.set
-	if bucket == w.m then
-		if not w.v then w.fresh = true end
-		w.v = v
-	end
-	set[#set + 1] = bucket
-	set[#set + 1] = v
-end
-
 local function save(w)
-	if #w.set == 0 then return end
-	call('HSET', w.k, 'm', w.m, 't', w.t, unpack(w.set))
-	if w.new or w.fresh then
-		call('PEXPIRE', w.k, max(1, (w.m + 61) * w.b - now) + 60000)
+	if not w.changed then return end
+	local c = struct.pack('<ddd', w.m, w.t, w.w) .. w.v
+	if w.over then redis.call('DEL', w.k) end
+	if w.gone then redis.call('HDEL', w.k, unpack(w.gone)) end
+	if w.set then
+		redis.call('HSET', w.k, 'c', c, unpack(w.set))
+	else
+		redis.call('HSET', w.k, 'c', c)
 	end
-	w.set, w.new, w.fresh = {}, nil, nil
+	if w.new or w.fresh then
+		redis.call('PEXPIRE', w.k, math.max(1, (w.m + 61) * w.b - now) + 60000)
+	end
+	w.changed, w.over, w.gone, w.set, w.new, w.fresh = false, nil, nil, nil, nil, nil
 end
 
 -- Into the newest bucket, for ourselves.
 local function add(w, amount)
-	local s, own, rest = 0, 0, ''
-	if w.v then s, own, rest = parts(w.v, w.id) end
-	w.t = w.t + max(0, s + amount) - max(0, s)
-	write(w, w.m, value(s + amount, w.id, own + amount, rest))
+	local s, own, at = struct.unpack('<d', w.v), own_of(w.v, w.id)
+	w.t = w.t + math.max(0, s + amount) - math.max(0, s)
+	write(w, w.m, value(w.v, s + amount, w.id, own + amount, at))
 end
 
--- This owner's values in all buckets become what ARGV[a], ARGV[a + 1], ... say (bucket, own), n
--- times; where nothing is said: 0.
-local function assert_own(k, b, id, a, n)
-	local w = load(k, b, id)
-	if not w then return nil end
-	local h, have, want, t = call('HGETALL', k), {}, {}, 0
-	local mark = ';' .. id .. '='
-	for j = 1, #h, 2 do
-		local x = number(h[j])
-		if x and x <= w.m and x >= w.m - 60 then
-			if not sum_of(h[j + 1]) then return nil end
-			have[x] = h[j + 1]
-			if find(h[j + 1], mark, 1, true) then want[x] = 0 end
+-- All live buckets, by their numbers; nil: one cannot be ours.
+local function scan(w)
+	local have = {}
+	if not w.new then
+		local h = redis.call('HGETALL', w.k)
+		for j = 1, #h, 2 do
+			local x = tonumber(h[j])
+			if x and x < w.m and x >= w.m - 60 then
+				if not sum_of(h[j + 1]) then return nil end
+				have[x] = h[j + 1]
+			end
 		end
 	end
-	for j = a, a + 2 * n - 1, 2 do
-		local x = min(tonumber(ARGV[j]), w.m)
-		if x >= w.m - 60 then want[x] = (want[x] or 0) + tonumber(ARGV[j + 1]) end
+	for x, v in pairs(w.old or {}) do have[x] = v end
+	have[w.m] = w.v
+	return have
+end
+
+-- This owner's values in all buckets become what stands in `text` from p on (bucket, own), n times;
+-- where nothing is said: 0.
+local function assert_own(w, text, p, n)
+	local have, want, t = scan(w), {}, 0
+	if not have then return nil end
+	for x, v in pairs(have) do
+		local _, at = own_of(v, w.id)
+		if at then want[x] = 0 end
+	end
+	for _ = 1, n do
+		local x, own
+		x, own, p = struct.unpack('<dd', text, p)
+		x = math.min(x, w.m)
+		if x >= w.m - 60 then want[x] = (want[x] or 0) + own end
 	end
 	for x, own in pairs(want) do
-		local s, old, rest = parts(have[x] or '0', id)
-		have[x] = value(s + own - old, id, own, rest)
+		local v = have[x] or ZERO
+		local old, at = own_of(v, w.id)
+		have[x] = value(v, struct.unpack('<d', v) + own - old, w.id, own, at)
 		write(w, x, have[x])
 	end
-	for _, v in pairs(have) do t = t + max(0, sum_of(v)) end
+	for _, v in pairs(have) do t = t + math.max(0, (struct.unpack('<d', v))) end
 	w.t = t
 	save(w)
 	return w
 end
 
--- The counters of a request: KEYS[first] on, with ARGV[a] on: length of a bucket, birth, and how
--- many values are asserted (-1: none is), those. nil and a number: that one cannot be used.
-local function load_all(first, n, a, owner)
+-- The counters of a request: KEYS[first] on, with what stands in `text` from p on: length of a bucket,
+-- owner, and how many values are asserted (-1: none is), those. nil and a number: that one cannot be
+-- used.
+local function load_all(first, n, text, p)
 	local all = {}
 	for i = 1, n do
-		local b, id, said = tonumber(ARGV[a]), owner .. '_' .. ARGV[a + 1], tonumber(ARGV[a + 2])
-		a = a + 3
-		if said < 0 then
-			all[i] = load(KEYS[first + i - 1], b, id)
-		else
-			all[i] = assert_own(KEYS[first + i - 1], b, id, a, said)
-			a = a + 2 * said
+		local b, id, said
+		b, id, said, p = struct.unpack('<dc12d', text, p)
+		local w = load(KEYS[first + i - 1], b, id)
+		if w and said >= 0 then
+			w = assert_own(w, text, p, said)
+			p = p + 16 * said
 		end
-		if not all[i] then return nil, i end
+		if not w then return nil, i end
+		all[i] = w
 	end
-	return all, a
+	return all, p
 end
