@@ -115,7 +115,10 @@ LTO ?= yes
 LTO_FLAGS = $(if $(filter yes,$(LTO)),$(call once,LTO_FOUND,$(if $(filter clang%,$(CC_NAME)),\
 	$(call try_lto,-flto),$(call try_lto,-flto=auto -ffat-lto-objects))))
 
-PROFILE_CFLAGS_release = $(LTO_FLAGS) -O3 -g -fPIE $(call once,NO_PLT,$(call try,-fno-plt)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) \
+# gcc would clear structs with rep stos, which takes tens of cycles to begin.
+NO_REP = $(call once,NO_REP_FOUND,$(call try,-mstringop-strategy=libcall))
+
+PROFILE_CFLAGS_release = $(LTO_FLAGS) -O3 -g -fPIE $(NO_REP) $(call once,NO_PLT,$(call try,-fno-plt)) -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) \
 	-fstack-protector-strong $(call once,HARDEN,$(call try,-fstack-clash-protection) $(call try,-fcf-protection))
 PROFILE_LDFLAGS_release = $(if $(LTO_FLAGS),$(LTO_FLAGS) -O3) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 PROFILE_CFLAGS_asan := -O1 -g -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \

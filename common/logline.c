@@ -2,9 +2,13 @@
 /*
  * Strangers choose what stands in most values, so nothing they send may end a
  * line, forge a field or reach a terminal as an escape sequence. Most values
- * are clean: they are copied eight bytes at a time and looked at on the way.
+ * are clean: they are copied eight bytes at a time (sixteen on x86-64) and looked at on the way.
  */
 #include "common/logline.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define ESCAPE_BYTES 4 /* \xNN */
 /* Of log_event(): a whole message, escaped, and what stands in front. */
@@ -38,24 +42,63 @@ static inline uint64_t copy_word(char *to, const char *from)
 	return dirt_of(word);
 }
 
+#ifdef __SSE2__
+
+/* Copies sixteen bytes; the bytes of the result are 0 where those are clean. From 0x80 on they are negative. */
+static inline __m128i copy_block(char *to, const char *from)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+	__m128i dirt = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
+
+	_mm_storeu_si128((__m128i *)(void *)to, bytes);
+	dirt = _mm_or_si128(dirt, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	dirt = _mm_or_si128(dirt, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+	return _mm_or_si128(dirt, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+}
+
+/* At least sixteen bytes, the last of them perhaps twice. */
+static inline bool copy_blocks(char *to, struct slice value)
+{
+	size_t last = value.len - 16;
+	__m128i dirt = copy_block(to + last, value.data + last);
+
+	for (size_t i = 0; i < last; i += 16)
+		dirt = _mm_or_si128(dirt, copy_block(to + i, value.data + i));
+	return _mm_movemask_epi8(dirt) == 0;
+}
+
+#else
+
+static inline bool copy_blocks(char *to, struct slice value)
+{
+	size_t last = value.len - 8;
+	uint64_t dirt = copy_word(to + last, value.data + last);
+
+	for (size_t i = 0; i < last; i += 8)
+		dirt |= copy_word(to + i, value.data + i);
+	return (dirt & HIGH_BITS) == 0;
+}
+
+#endif
+
 /* Copies `value`; false (and what was copied is nothing): not all of it is clean, or it is empty or too long. */
 static inline bool copy_clean(char *to, struct slice value)
 {
 	uint64_t dirt = 0;
-	size_t i = 0;
 
 	if (value.len - 1 >= LOGLINE_VALUE_BYTES)
 		return false;
 	if (value.len < 8) {
-		for (; i < value.len; i++) {
+		for (size_t i = 0; i < value.len; i++) {
 			to[i] = value.data[i];
 			dirt |= byte_is_clean(to[i]) ? 0 : HIGH_BITS;
 		}
 		return !dirt;
 	}
-	for (; i + 8 < value.len; i += 8)
-		dirt |= copy_word(to + i, value.data + i);
-	dirt |= copy_word(to + value.len - 8, value.data + value.len - 8);
+	if (value.len >= 16)
+		return copy_blocks(to, value);
+	dirt = copy_word(to, value.data) |
+		copy_word(to + value.len - 8, value.data + value.len - 8);
 	return (dirt & HIGH_BITS) == 0;
 }
 

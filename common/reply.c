@@ -84,15 +84,11 @@ static void add_body(
 	add(text, template->fallback);
 }
 
-void reply_write(
+static __attribute__((noinline)) void write_template(
 	struct buf *out, const struct reply_template *template, const struct reply_vars *vars)
 {
 	struct text text = {.len = 0};
 
-	if (!template || template->kind == REPLY_NONE) {
-		buf_add(out, SLICE("action=DUNNO\n\n"));
-		return;
-	}
 	add(&text, template->word);
 	add(&text, template->head);
 	add_body(&text, template, vars);
@@ -101,6 +97,15 @@ void reply_write(
 	buf_add(out, SLICE("action="));
 	buf_add(out, slice_make(text.memory, text.len));
 	buf_add(out, SLICE("\n\n"));
+}
+
+void reply_write(
+	struct buf *out, const struct reply_template *template, const struct reply_vars *vars)
+{
+	if (!template || template->kind == REPLY_NONE)
+		buf_add(out, SLICE("action=DUNNO\n\n"));
+	else
+		write_template(out, template, vars);
 }
 
 void reply_write_text(

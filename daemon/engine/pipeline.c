@@ -105,10 +105,11 @@ struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request
 			  struct arena *arena, struct pipeline_peer *peer, struct explain *explain,
 			  struct clock_now now)
 {
-	struct ticket *ticket = arena_zalloc(arena, sizeof(*ticket));
+	struct ticket *ticket = arena_alloc(arena, sizeof(*ticket));
 	struct ruleset *ruleset = pipeline->ruleset;
 	struct request_tables tables = pipeline->tables;
 
+	memset(ticket, 0, offsetof(struct ticket, request));
 	ticket->waiter.wake = ticket_wake;
 	ticket->pipeline = pipeline;
 	ticket->peer = peer;

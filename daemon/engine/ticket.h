@@ -28,7 +28,6 @@ struct ticket {
 	struct pipeline *pipeline;
 	struct pipeline_peer *peer;
 	struct ruleset *ruleset;        /* a reference */
-	struct request request;
 	enum ticket_phase phase;
 	unsigned index;                 /* in `applying`: the rule whose turn it is */
 	unsigned steps;
@@ -50,6 +49,7 @@ struct ticket {
 	struct explain *explain;        /* NULL: a request that Postfix asks */
 	pipeline_done_fn done;
 	void *arg;
+	struct request request;         /* last: all before it is zeroed, and this is written whole */
 };
 
 #define PIPELINE_LOG_LINE_BYTES 16384 /* 12 values of 512 bytes once escaped, 64 counters */
