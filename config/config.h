@@ -94,6 +94,7 @@ struct config_site {
 
 struct config_bans {
 	int mode;                          /* enum config_mode */
+	struct config_pos pos;             /* of the section */
 	uint64_t disconnect_at;
 	bool on_disconnect;
 	struct rate ban_at, auth_failures, login_strikes; /* limit 0: off */

@@ -75,6 +75,8 @@ void config_read_bans(
 	struct raw_bans raw = {0};
 
 	bans->maillog = SLICE("off");
+	if (node)
+		bans->pos = node->pos;
 	config_read_map2(reader, node, "bans", CONFIG_KEYS(bans_keys), bans,
 		CONFIG_KEYS(raw_bans_keys), &raw);
 	if (raw.maillog)

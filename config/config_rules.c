@@ -325,8 +325,20 @@ static const char *why_idle(const struct config_rule *rule, const struct config_
 	return NULL;
 }
 
+static bool is_ban_enforced(const struct config *config)
+{
+	for (size_t i = 0; i < config->rule_count; i++)
+		if (is_check(&config->rules[i], "ban") && config->rules[i].mode == CONFIG_ENFORCE)
+			return true;
+	return false;
+}
+
 void config_warn_idle_rules(struct config_errors *errors, const struct config *config)
 {
+	/* Enforced bans are asked for by hand. */
+	if (config->bans.mode == CONFIG_ENFORCE && !is_ban_enforced(config))
+		config_warning(errors, config->bans.pos,
+			"who is banned is not refused: no rule with 'check: ban' is enforced");
 	for (size_t i = 0; i < config->rule_count; i++) {
 		const struct config_rule *rule = &config->rules[i];
 		const char *why = rule->mode == CONFIG_OFF ? NULL : why_idle(rule, &config->site);

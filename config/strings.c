@@ -277,6 +277,44 @@ static void add_list(
 	report_no_list(reader, node, name);
 }
 
+/* Postfix's tables, as main.cf names them. Those whose source is text with a key first on each line can be read. */
+static const char *const text_tables[] = {
+	"hash", "btree", "lmdb", "cdb", "dbm", "texthash", "cidr", NULL};
+static const char *const other_tables[] = {"regexp", "pcre", "mysql", "pgsql", "sqlite", "ldap",
+	"memcache", "proxy", "socketmap", NULL};
+
+/* The rest behind "word:" of one of these words; NULL: it is none. */
+static const char *behind_word(struct slice text, const char *const words[])
+{
+	struct slice word, rest;
+
+	if (!slice_split(text, ':', &word, &rest))
+		return NULL;
+	for (size_t i = 0; words[i]; i++)
+		if (slice_is(word, words[i]))
+			return rest.data;
+	return NULL;
+}
+
+/* What stands in main.cf, copied as it is: it would be taken for an odd address, and nobody would notice. */
+static bool is_table(struct config_reader *reader, const struct config_node *node, const char *name)
+{
+	const char *path = behind_word(node->text, text_tables);
+	const char *other = path ? NULL : behind_word(node->text, other_tables);
+
+	if (path && path[0] == '/')
+		config_error(reader->errors, node->pos,
+			"'%s' needs file:%s, the text that Postfix's table is made of, not '%s'",
+			name, config_quote(slice_of(path)).text, config_quote(node->text).text);
+	else if (other && (other[0] == '/' || strchr(other, ':')))
+		config_error(reader->errors, node->pos,
+			"'%s' cannot read '%s'; it reads text, one item a line: file:/path", name,
+			config_quote(node->text).text);
+	else
+		return false;
+	return true;
+}
+
 static void add_entry(struct config_reader *reader, struct entries *entries,
 	const struct config_node *node, const char *name)
 {
@@ -288,7 +326,7 @@ static void add_entry(struct config_reader *reader, struct entries *entries,
 		add_file(reader, entries, node);
 	else if (slice_starts_with(node->text, SLICE("list:")))
 		add_list(reader, entries, node);
-	else
+	else if (!is_table(reader, node, name))
 		push(reader, entries, (struct entry){node->text, node->text, node->pos});
 }
 

@@ -177,6 +177,19 @@ Test(config_rules, rules_that_can_never_apply)
 		"f:5:5: warning: rule 'd' can never apply: no names\n");
 }
 
+Test(config_rules, bans_that_no_rule_looks_at)
+{
+	const char *said =
+		"f:1:7: warning: who is banned is not refused: no rule with 'check: ban' is "
+		"enforced\n";
+
+	expect_idle("bans: { mode: enforce }\nrules: [{ name: a, check: helo, names: x }]\n", said);
+	expect_idle(
+		"bans: { mode: enforce }\nrules: [{ name: a, check: ban, mode: monitor }]\n", said);
+	expect_idle("bans: { mode: enforce }\nrules: [{ name: a, check: ban }]\n", "");
+	expect_idle("bans: { mode: monitor }\nrules: [{ name: a, check: helo, names: x }]\n", "");
+}
+
 Test(config_rules, at_most_256)
 {
 	struct buf text;

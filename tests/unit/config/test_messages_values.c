@@ -225,6 +225,16 @@ static const struct message_case cases[] = {
 		"site:\n"
 		"  domains: [\"file:/nonexistent/domains\"]\n",
 		"f:2:13: '/nonexistent/domains' cannot be read: No such file or directory\n"},
+	{"tables_of_postfix",
+		"site:\n"
+		"  domains: [hash:/etc/postfix/d, \"mysql:/etc/d.cf\", \"proxy:mysql:/d\"]\n"
+		"bans: { on_ban: [/bin/x, hash:x, \"lmdb:\", pcre, \"unix:/run/x\"] }\n",
+		"f:2:13: 'domains' needs file:/etc/postfix/d, the text that Postfix's table is made of, "
+		"not 'hash:/etc/postfix/d'\n"
+		"f:2:34: 'domains' cannot read 'mysql:/etc/d.cf'; it reads text, one item a line: "
+		"file:/path\n"
+		"f:2:53: 'domains' cannot read 'proxy:mysql:/d'; it reads text, one item a line: "
+		"file:/path\n"},
 	{"file_folder",
 		"site:\n"
 		"  domains: [\"file:/etc\"]\n",
