@@ -392,6 +392,20 @@ static void open_engine(struct daemon *daemon)
 	pipeline_set_ruleset(daemon->pipeline, daemon->ruleset);
 }
 
+static void tell_maillog(void *host, struct operate_maillog *ret)
+{
+	const struct daemon *daemon = host;
+	struct maillog_health health;
+
+	log_watch_health(daemon->log_watch, &health);
+	*ret = (struct operate_maillog){.source = health.source,
+		.followed = health.followed,
+		.why = health.why,
+		.lines = health.counts.lines,
+		.connections = health.counts.sessions,
+		.logins = health.counts.logins};
+}
+
 static void open_control(struct daemon *daemon)
 {
 	daemon->operate = (struct operate){
@@ -406,6 +420,7 @@ static void open_control(struct daemon *daemon)
 		.file = daemon->file,
 		.started = loop_now(daemon->loop),
 		.reload = asked_to_reload,
+		.maillog = tell_maillog,
 		.host = daemon,
 	};
 	daemon->control = control_new(&daemon->operate);

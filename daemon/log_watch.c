@@ -7,7 +7,6 @@
 
 #include "common/alloc.h"
 #include "common/list.h"
-#include "daemon/feeds/maillog_uv.h"
 
 struct log_watch {
 	struct witness_sink sink;
@@ -85,6 +84,11 @@ void log_watch_configure(struct log_watch *watch, const struct config *config)
 {
 	maillog_configure(watch->maillog,
 		config->bans.mode == CONFIG_OFF ? SLICE("off") : config->bans.maillog);
+}
+
+void log_watch_health(const struct log_watch *watch, struct maillog_health *ret)
+{
+	maillog_health(watch->maillog, ret);
 }
 
 void log_watch_close(struct log_watch *watch)

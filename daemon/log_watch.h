@@ -8,6 +8,7 @@
 
 #include "common/logline.h"
 #include "daemon/bans/bans.h"
+#include "daemon/feeds/maillog_uv.h"
 #include "daemon/loop/loop.h"
 
 struct log_watch;
@@ -16,6 +17,7 @@ struct log_watch *log_watch_new(struct loop *loop, struct bans *bans, struct log
 	__attribute__((returns_nonnull, warn_unused_result));
 /* At start and after each reload. */
 void log_watch_configure(struct log_watch *watch, const struct config *config);
+void log_watch_health(const struct log_watch *watch, struct maillog_health *ret);
 /* Before loop_free(); NULL is accepted. */
 void log_watch_close(struct log_watch *watch);
 /* After loop_free(); NULL is accepted. */

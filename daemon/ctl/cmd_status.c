@@ -86,6 +86,22 @@ static void print_store(struct ctl *ctl, const struct json_value *store)
 			"  ERROR", show_member(ctl, store, "why"));
 }
 
+static void print_maillog(struct ctl *ctl, const struct json_value *maillog)
+{
+	struct slice source = json_get_text(maillog, "source");
+
+	if (slice_is(source, "off"))
+		fprintf(ctl->out, "%-12s off: wrong commands and failed logins are not seen\n",
+			"maillog");
+	else
+		fprintf(ctl->out, "%-12s %s, %llu lines, %llu connections, %llu failed logins\n",
+			"maillog", show_text(ctl, source), number(maillog, "lines"),
+			number(maillog, "connections"), number(maillog, "logins"));
+	if (json_get_text(maillog, "why").len)
+		fprintf(ctl->out, "%-12s it cannot be read: %s\n", "  ERROR",
+			show_member(ctl, maillog, "why"));
+}
+
 static void print_services(struct ctl *ctl, const struct json_value *answer)
 {
 	const struct json_value *bans = json_get(answer, "bans"),
@@ -94,6 +110,7 @@ static void print_services(struct ctl *ctl, const struct json_value *answer)
 	fprintf(ctl->out, "%-12s %s, %llu on the list%s\n", "bans", show_member(ctl, bans, "mode"),
 		number(bans, "count"),
 		json_get_bool(bans, "storm") ? "; STORM: automatic bans have stopped" : "");
+	print_maillog(ctl, json_get(answer, "maillog"));
 	fprintf(ctl->out, "%-12s %s\n", "dns",
 		json_get_bool(json_get(answer, "dns"), "dead")
 			? "DEAD: no resolver answers; rules pass what they cannot look up"

@@ -183,6 +183,21 @@ void maillog_configure(struct maillog *maillog, struct slice source)
 		journal_start(maillog->journal);
 }
 
+void maillog_health(const struct maillog *maillog, struct maillog_health *ret)
+{
+	struct follow_health file = {.error = 0};
+
+	*ret = (struct maillog_health){.source = maillog->source ? maillog->source : "off",
+		.followed = maillog->told_open && !*maillog->told_why,
+		.why = maillog->told_why};
+	witness_counts(maillog->witness, &ret->counts);
+	if (!maillog->follow)
+		return;
+	follow_health(maillog->follow, &file);
+	ret->followed = file.open && !file.error;
+	ret->why = file.error ? why_of(file.error) : "";
+}
+
 void maillog_close(struct maillog *maillog)
 {
 	journal_close(maillog->journal);

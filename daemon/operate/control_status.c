@@ -146,6 +146,21 @@ static void add_bans(struct json *json, const struct operate *operate)
 	json_end_object(json);
 }
 
+static void add_maillog(struct json *json, const struct operate *operate)
+{
+	struct operate_maillog maillog;
+
+	operate->maillog(operate->host, &maillog);
+	json_object(json, "maillog");
+	json_text(json, "source", maillog.source);
+	json_bool(json, "followed", maillog.followed);
+	json_text(json, "why", maillog.why);
+	json_u64(json, "lines", maillog.lines);
+	json_u64(json, "connections", maillog.connections);
+	json_u64(json, "logins", maillog.logins);
+	json_end_object(json);
+}
+
 static void add_dns(struct json *json, const struct operate *operate)
 {
 	struct dns_health health;
@@ -274,6 +289,7 @@ static void status(struct control_call *call, const struct ctl_request *request)
 	add_config(json, operate);
 	add_store(json, operate);
 	add_bans(json, operate);
+	add_maillog(json, operate);
 	add_dns(json, operate);
 	add_server(json, operate);
 	add_control(json, call);

@@ -249,6 +249,20 @@ static void write_server(const struct operate *operate, struct buf *out)
 		"Connections closed because they were idle or slow.");
 }
 
+static void write_maillog(const struct operate *operate, struct buf *out)
+{
+	struct operate_maillog maillog;
+
+	operate->maillog(operate->host, &maillog);
+	one(out, "maillog_missing", GAUGE, *maillog.why != '\0',
+		"1 while Postfix's log cannot be read.");
+	one(out, "maillog_lines_total", COUNTER, maillog.lines, "Lines of Postfix's log.");
+	one(out, "maillog_connections_total", COUNTER, maillog.connections,
+		"SMTP connections whose end the log showed.");
+	one(out, "maillog_failed_logins_total", COUNTER, maillog.logins,
+		"Failed logins that the log showed.");
+}
+
 static void write_dns(const struct operate *operate, struct buf *out)
 {
 	struct dns_health health;
@@ -366,6 +380,7 @@ void metrics_write(const struct metrics *metrics, const struct operate *operate,
 	write_times(metrics, out);
 	write_pipeline(operate, out);
 	write_server(operate, out);
+	write_maillog(operate, out);
 	write_dns(operate, out);
 	write_store(operate, out);
 	write_bans(operate, out);

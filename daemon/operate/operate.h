@@ -16,6 +16,14 @@
 #define REEVE_VERSION "0.1.0"
 #endif
 
+/* How Postfix's log is followed. The texts live until the next turn of the loop. */
+struct operate_maillog {
+	const char *source; /* as configured; "off" */
+	bool followed;
+	const char *why; /* it is not, though it should be; may be "" */
+	uint64_t lines, connections, logins;
+};
+
 struct operate {
 	struct loop *loop;
 	struct log *log;
@@ -30,6 +38,7 @@ struct operate {
 	/* Begins a reload, or one more after the one that runs; returns its number, which comes back
 	 * in control_reloaded(). 0: the daemon is stopping. */
 	uint64_t (*reload)(void *host);
+	void (*maillog)(void *host, struct operate_maillog *ret);
 	void *host;
 };
 

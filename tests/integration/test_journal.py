@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unittest.mock
 
+from control import Control
 from harness import REEVED, DaemonBench, main, unittest, wait_for
 from waiting import Child, skip
 
@@ -143,11 +144,16 @@ class StandIn(Journal):
     def test_absent_at_first(self):
         reeved = self.begin()
         reeved.wait_log('level=warning event=maillog_missing source=journal: why="there is no journalctl on the PATH"$')
+        status = Control(reeved).ctl("status").out
+        self.assertIn("maillog      journal:, 0 lines, 0 connections, 0 failed logins\n"
+                      "  ERROR      it cannot be read: there is no journalctl on the PATH\n", status)
         self.script("exec tail -n 0 -f " + self.file)
         reeved.wait_log("level=notice event=maillog_followed source=journal:$")
         self.session("198.51.100.50")
         reeved.wait_log(r"event=smtp_failures client=198\.51\.100\.50 ")
         self.assertEqual(len(reeved.log("event=maillog_missing")), 1, "tried again, and told once")
+        self.assertEqual(Control(reeved).ask("status")["maillog"], {"source": "journal:", "followed": True, "why": "",
+                                                                    "lines": 1, "connections": 1, "logins": 0})
 
     def test_ends_and_comes_back_and_goes_with_the_configuration(self):
         self.script("exec tail -n 0 -f " + self.file)

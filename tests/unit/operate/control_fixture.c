@@ -92,6 +92,12 @@ static uint64_t reload(void *host)
 	return ++parts.reloads;
 }
 
+static void maillog(void *host, struct operate_maillog *ret)
+{
+	cr_assert_eq(host, &parts);
+	*ret = (struct operate_maillog){"file:/var/log/mail.log", false, "no such file", 30, 4, 1};
+}
+
 static void open_services(void)
 {
 	struct hash_key key = {11, 12};
@@ -145,6 +151,7 @@ void parts_start(const char *rules, const char *top)
 	parts.operate.file = "/etc/reeve/reeve.yaml";
 	parts.operate.started = loop_now(parts.operate.loop);
 	parts.operate.reload = reload;
+	parts.operate.maillog = maillog;
 	parts.operate.host = &parts;
 	parts.control = control_new(&parts.operate);
 	control_listen(parts.control, parts.config);

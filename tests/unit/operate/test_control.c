@@ -35,6 +35,9 @@ Test(control, status_and_what_is_no_command, .init = start, .fini = parts_stop)
 {
 	has(ask("status", ""), "\"rules\":[{\"name\":\"banned\",\"check\":\"ban\"");
 	has(ask("status", ""), "\"control\":{\"calls\":1,\"accepted\":2,\"refused\":0,");
+	has(ask("status", ""),
+		"\"maillog\":{\"source\":\"file:/var/log/mail.log\",\"followed\":false,"
+		"\"why\":\"no such file\",\"lines\":30,\"connections\":4,\"logins\":1}");
 	has(ask("dance", ""), "\"exit\":69");
 	cr_assert_not(is_logged("event=control"));
 }

@@ -79,6 +79,10 @@ Test(metrics, decisions_by_answer_and_rule, .init = start, .fini = stop)
 	expect("reeve_connections 0");
 	expect("reeve_bans 0");
 	expect("reeve_live_limits 0");
+	expect("reeve_maillog_missing 1");
+	expect("reeve_maillog_lines_total 30");
+	expect("reeve_maillog_connections_total 4");
+	expect("reeve_maillog_failed_logins_total 1");
 }
 
 static struct ruleset *ruleset_of(const char *rules)
