@@ -273,6 +273,16 @@ class CheckTest(unittest.TestCase):
         (found,) = self.tree.findings()
         self.assertEqual((found["id"], found["level"]), ("ehlo-names", "warning"))
 
+    def test_a_log_that_nobody_writes(self):
+        self.tree.reeve(self.tree.reeve() + "bans: { maillog: journal }\n")
+        self.assertEqual(self.tree.findings(), [])
+        self.tree.postconf("-e", "maillog_file=/var/log/postfix.log")
+        (found,) = self.tree.findings()
+        self.assertEqual((found["id"], found["level"]), ("maillog", "mistake"))
+        self.assertEqual([line["line"] for line in found["mend"]], ['bans: maillog: "file:/var/log/postfix.log"'])
+        self.tree.reeve(self.tree.reeve().replace("journal", '"file:/var/log/postfix.log"'))
+        self.assertEqual(self.tree.findings(), [])
+
     def test_error_limit_and_early(self):
         self.tree.reeve(self.tree.reeve() + "bans: { mode: enforce, disconnect_at: 7 }\n")
         self.rules("- { name: ptr, check: ptr }", "- { name: ptr, check: ptr }\n  - { name: now, check: ban, early: yes, match: { server_port: [25] } }")

@@ -151,5 +151,6 @@ void plan_make(struct arena *arena, const struct model *model, const struct want
 	plan_relay(plan);
 	plan_hiding(plan);
 	plan_extras(plan);
+	plan_log(plan);
 	plan_recipients(plan);
 }

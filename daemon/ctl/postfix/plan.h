@@ -77,6 +77,7 @@ void plan_lists(struct plan *plan);       /* plan_lists.c: which list asks Reeve
 void plan_relay(struct plan *plan);       /* plan_relay.c: order, open relays */
 void plan_hiding(struct plan *plan);      /* plan_hiding.c: clients in headers, foreign Received lines */
 void plan_extras(struct plan *plan);      /* plan_extras.c: banner, limits, EHLO names, literals */
+void plan_log(struct plan *plan);         /* plan_log.c: where the log goes */
 void plan_recipients(struct plan *plan);  /* plan_recipients.c: catchalls, maps that take everything */
 
 /* Seconds, from "10s", "2m" or "10"; false: not to be read. */

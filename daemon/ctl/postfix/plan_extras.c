@@ -18,8 +18,12 @@ static void wish_banner(struct plan *plan)
 {
 	struct slice banner = plan->want->banner;
 	struct slice first = model_expand(plan->model, NULL, banner);
+	struct slice now = model_raw(plan->model, NULL, "smtpd_banner");
+	struct wish *wish = plan_main(plan, "banner", "smtpd_banner", banner, NULL);
 
-	plan_main(plan, "banner", "smtpd_banner", banner, NULL);
+	if (!wish->met && now.len)
+		wish->message = plan_text(plan, "smtpd_banner is '%.*s', and postfix.banner '%.*s'",
+			SLICE_ARG(slice_first(now, 200)), SLICE_ARG(banner));
 	if (plan->want->banner_has_time)
 		plan_note(plan, "banner-time", PLAN_WARNING, SLICE_EMPTY,
 			SLICE("postfix.banner: %TIME% is left out, as Postfix makes its greeting once for each process"),

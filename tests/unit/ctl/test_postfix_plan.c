@@ -3,6 +3,7 @@
  * Plans of the recorded configurations: what is wished, what is found wrong, and that fulfilling it leaves nothing.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "daemon/ctl/postfix/report.h"
 #include "tests/unit/ctl/recorded.h"
@@ -189,6 +190,35 @@ Test(plan, monitor_refuses_nothing)
 	cr_assert_null(bench_wish(&bench, "submission/inet", "reeve_default_action"));
 	bench_apply(&bench);
 	settled("applied");
+}
+
+static const char *log_finding(const char *maillog, const char *main)
+{
+	const struct wish *found;
+	char text[1000];
+
+	bench_close(&bench);
+	snprintf(text, sizeof(text), "bans: { maillog: \"%s\" }\n" SITE, maillog);
+	bench_open(&bench, &recorded_37, text);
+	bench_main(&bench, main);
+	bench_plan(&bench);
+	found = bench_finding(&bench, "maillog");
+	return !found ? "" : found->level == PLAN_MISTAKE ? "mistake" : "warning";
+}
+
+Test(plan, the_log_is_followed_where_it_is_written)
+{
+	cr_expect_str_eq(log_finding("journal:", ""), "");
+	cr_expect_str_eq(log_finding("journal:", "syslog_facility = mail"), "");
+	cr_expect_str_eq(log_finding("journal:", "syslog_facility = local1"), "mistake");
+	cr_expect_str_eq(log_finding("journal:", "maillog_file = /var/log/postfix.log"), "mistake");
+	cr_expect_str_eq(log_finding("file:/var/log/mail.log", ""), "");
+	cr_expect_str_eq(
+		log_finding("file:/var/log/mail.log", "maillog_file = /var/log/mail.log"), "");
+	cr_expect_str_eq(
+		log_finding("file:/var/log/mail.log", "maillog_file = /var/log/postfix.log"),
+		"warning");
+	cr_expect_str_eq(log_finding("off", "maillog_file = /var/log/postfix.log"), "");
 }
 
 Test(plan, sockets)
