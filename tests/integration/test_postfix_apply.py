@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 import unittest.mock
 
 from harness import PrivateDir, main, unittest
@@ -125,6 +126,19 @@ class ApplyTest(unittest.TestCase):
                 self.assertEqual(tree.bytes(), before)
         self.tree.postconf("-e", "smtpd_recipient_restrictions=$reve")
         self.assertIn("undefined parameter: reve", self.tree.postfix_check())
+
+    def test_not_by_everybody(self):
+        os.chmod(self.dir.path, 0o755)
+        for path in (self.tree.root, self.tree.etc):
+            os.chmod(path, 0o755)
+        argv = [REEVECTL, "-c", self.tree.config, "postfix", "apply", "--config-dir", self.tree.etc]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[])
+        except PermissionError:
+            self.skipTest("nobody else may run " + REEVECTL)
+        self.assertEqual((done.returncode, done.stdout), (77, ""), done)
+        self.assertRegex(done.stderr, r"^reevectl: nothing was changed: \S+: Permission denied\n  run it as root\n$")
+        self.assertEqual(self.tree.bytes(), self.before)
 
     def test_comments_of_reeve_yaml_stay(self):
         self.assertEqual(self.tree.ctl("apply").code, 0)

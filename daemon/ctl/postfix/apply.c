@@ -130,6 +130,15 @@ static int read_files(struct applying *to)
 	return EX_OK;
 }
 
+static int cannot_make(const char *path)
+{
+	int error = errno;
+	bool closed = error == EACCES || error == EPERM;
+
+	return ctl_fail(closed ? EX_NOPERM : EX_CANTCREAT, "nothing was changed: %s: %s%s", path,
+		strerror(error), closed ? "\n  run it as root" : "");
+}
+
 static int make_stage(struct applying *to)
 {
 	struct arena *arena = to->job->arena;
@@ -137,10 +146,10 @@ static int make_stage(struct applying *to)
 	const char *why;
 
 	if (mkdir(all.data, 0755) != 0 && errno != EEXIST)
-		return ctl_fail(EX_CANTCREAT, "%s: %s", all.data, strerror(errno));
+		return cannot_make(all.data);
 	to->stage = text_format(arena, "%.*s/stage-%ld", SLICE_ARG(all), (long)getpid());
 	if (mkdir(to->stage.data, 0700) != 0)
-		return ctl_fail(EX_CANTCREAT, "%s: %s", to->stage.data, strerror(errno));
+		return cannot_make(to->stage.data);
 	for (size_t i = MAIN; i <= MASTER; i++)
 		if (!keep_write(arena,
 			    text_format(arena, "%s/%s", to->stage.data, to->files[i].name),
