@@ -46,8 +46,7 @@ struct journal {
 	uv_timer_t timer; /* what the journal waits for, see `wait` */
 	enum wait wait;
 	uint64_t pause_ms, started_ms; /* uv_now() */
-	uint64_t turn_ms;              /* uv_now() of the turn that `turn_bytes` were read in */
-	size_t turn_bytes;
+	size_t bytes;                  /* read since the last pause */
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -146,17 +145,6 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 	*ret = uv_buf_init(memory, (unsigned)room);
 }
 
-static bool is_enough(struct journal *journal, size_t bytes)
-{
-	uint64_t now_ms = uv_now(loop_uv(journal->loop));
-
-	if (now_ms != journal->turn_ms)
-		journal->turn_bytes = 0;
-	journal->turn_ms = now_ms;
-	journal->turn_bytes += bytes;
-	return journal->turn_bytes >= JOURNAL_TURN_BYTES;
-}
-
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 {
 	struct child *child = stream->data;
@@ -171,10 +159,13 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 	}
 	loop_refresh(journal->loop);
 	lines_added(&child->lines, (size_t)got, on_line, journal);
-	if (is_enough(journal, (size_t)got)) {
-		uv_read_stop(stream);
-		wait_for(journal, WAIT_READ, 1);
-	}
+	journal->bytes += (size_t)got;
+	if (journal->bytes < JOURNAL_TURN_BYTES)
+		return;
+	/* libuv would go on for as long as there is more; in this turn others have theirs. */
+	journal->bytes = 0;
+	uv_read_stop(stream);
+	wait_for(journal, WAIT_READ, 1);
 }
 
 static void keep_said(struct child *child, const char *data, size_t len)

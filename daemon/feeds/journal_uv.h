@@ -14,7 +14,7 @@
 #include "daemon/loop/loop.h"
 
 #define JOURNAL_PROGRAM "journalctl"
-#define JOURNAL_TURN_BYTES (128 * 1024) /* about so much is read in a turn of the loop */
+#define JOURNAL_TURN_BYTES (128 * 1024) /* about so much is read in a turn of the loop at most */
 #define JOURNAL_SETTLED_MS 1000         /* a child that has run for so long is taken to work */
 #define JOURNAL_PAUSE_MAX_MS 60000
 
