@@ -24,10 +24,11 @@ def login_rate(limit, more=""):
 
 class Node(Reeved):
     """One daemon of a cluster. url: its store; store: further keys of `store`, a line each. spawn: it runs on another
-    host, and this is how its process is made."""
+    host, and this is how its process is made. program: another reeved than the usual one."""
 
-    def __init__(self, text, url, name, store="", spawn=None, **more):
+    def __init__(self, text, url, name, store="", spawn=None, program=None, **more):
         self.url, self.name, self.store_keys = url, name, store
+        self.program = program or self.program
         if spawn:
             self.far, self.spawn = True, spawn
         super().__init__(text, **more)

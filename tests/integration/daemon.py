@@ -55,6 +55,7 @@ class Reeved:
     it is reached by its unix sockets alone.
     """
 
+    program = REEVED
     far = False
     spawn = staticmethod(Child)
 
@@ -97,7 +98,7 @@ dns:
         return self.child.pid
 
     def start(self):
-        self.child = self.spawn([REEVED, "-c", self.config])
+        self.child = self.spawn([self.program, "-c", self.config])
         try:
             wait_for(lambda: "reeved answers:\n" + self.child.text(), self._answers, 10)
         except BaseException:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: ISC
 """Several real daemons on one real Redis: counting to the last recipient, and messages that change nodes."""
 
+import json
+import os
+import subprocess
 import sys
 import time
 
@@ -10,6 +13,7 @@ from policy import submission
 from redis_server import RedisServer, have_redis
 
 LONG = "--long" in sys.argv
+LOAD = os.path.join(os.path.dirname(REEVED), "bench", "load")
 LIMIT = 50
 
 
@@ -24,7 +28,8 @@ class Counting(unittest.TestCase):
     def setUpClass(cls):
         cls.redis = RedisServer().start()
         cls.addClassCleanup(cls.redis.close)
-        cls.cluster = Cluster(login_rate("%d/1h" % LIMIT), "redis://127.0.0.1:%d" % cls.redis.port, 4)
+        cls.cluster = Cluster(login_rate("%d/1h" % LIMIT), "redis://127.0.0.1:%d" % cls.redis.port, 4,
+                              store="timeout: 2s")      # where the machine stands still, nobody decides alone
         cls.addClassCleanup(cls.cluster.close)
 
     def test_exactly_the_limit(self):
@@ -48,10 +53,26 @@ class Counting(unittest.TestCase):
         """What the daemon itself takes, as its log says, with one client at each of four."""
         run_clients([Client(node.port, own_requests("quick%d@example.com" % number, "ab%x" % number, 400), rate=150)
                      for number, node in enumerate(self.cluster)])
+        for node in self.cluster:
+            node.wait_log("event=decision .*login=quick", 400)
         taken = [int(line["time_us"]) for node in self.cluster for line in node.log("event=decision .*login=quick")]
         self.assertEqual(len(taken), 1600)
         print("the daemons' own time: p50 %d us, p99 %d us" % (quantile(taken, 0.5), quantile(taken, 0.99)))
         self.assertLess(quantile(taken, 0.99), 10000)
+
+    @unittest.skipUnless(LONG, "a figure, and for a machine that does nothing else: with --long")
+    def test_quick_for_clients(self):
+        """What eight clients at each of four daemons wait, with clients that take no time themselves."""
+        self.assertTrue(os.path.exists(LOAD), "make bench-programs")
+        with Cluster(login_rate("1000000/1h"), "redis://127.0.0.1:%d" % self.redis.port, 4, store="prefix: quick") as cluster:
+            runs = [subprocess.Popen([LOAD, "--mix", "rcpt", "--connections", "8", "--rate", "250", "--seconds", "20", "--json",
+                                      "inet:127.0.0.1:%d" % node.port], stdout=subprocess.PIPE, text=True) for node in cluster]
+            figures = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
+            print("32 clients, 1000 requests a second: " + "; ".join(
+                "p50 %(p50_us).0f us, p99 %(p99_us).0f us, max %(max_us).0f us" % figure for figure in figures))
+            self.assertEqual([run.returncode for run in runs], [0] * 4)
+            self.assertEqual([node.status()["store"]["local"] for node in cluster], [0] * 4)
+            self.assertLess(max(figure["p99_us"] for figure in figures), 10000)
 
     def test_rcpt_here_and_data_there(self):
         """Three reserved at one node, two accepted as another one hears at DATA, all settled twice."""

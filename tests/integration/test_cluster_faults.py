@@ -12,8 +12,9 @@ from collections import Counter
 from cluster import (SITE, Client, Cluster, Node, history, login_rate, logins_in_turn, one_recipient, quantile,
                      run_clients)
 from harness import REEVED, let_pass, unittest, wait_for
-from policy import request
+from policy import request, submission
 from redis_server import RedisServer, have_redis
+from tcp_gate import Gate
 from waiting import PrivateDir, free_port
 
 LONG = "--long" in sys.argv
@@ -136,7 +137,7 @@ bans: { mode: enforce, ban_at: 5/1h }
         for node in self.cluster:
             node.wait_log("event=store_away", timeout_s=3)
         end, number = time.monotonic() + seconds, 0
-        accepted, actions, slowest = Counter(), Counter(), 0.0
+        accepted, actions, taken = Counter(), Counter(), []
         links = [node.connect() for node in self.cluster]
         while time.monotonic() < end or number < 100:
             for name, link in zip(("a", "b"), links):
@@ -144,7 +145,7 @@ bans: { mode: enforce, ban_at: 5/1h }
                 inbound = link.ask(request(sender="s%d@example.net" % number, instance="in%x.1.1.0" % number))
                 flood = link.ask(one_recipient("flood@example.com", "%s%x.1.1.0" % (name, number),
                                                "%s%d@outside.example" % (name, number)))
-                slowest = max(slowest, time.monotonic() - begun)
+                taken.append(time.monotonic() - begun)
                 self.assertEqual(inbound, "DUNNO")
                 accepted[name] += flood == "DUNNO"
                 actions[flood[:9]] += 1
@@ -154,7 +155,10 @@ bans: { mode: enforce, ban_at: 5/1h }
             link.close()
         self.assertEqual(accepted, {"a": 25, "b": 25}, "50 by two nodes")
         self.assertEqual(set(actions), {"DUNNO", "450 4.7.1"})
-        self.assertLess(slowest, 0.1, "nobody waits for what is away")
+        print("%d requests without Redis: p99 %.1f ms, slowest %.1f ms" % (
+            2 * len(taken), 1e3 * quantile(taken, 0.99), 1e3 * max(taken)))
+        self.assertLess(quantile(taken, 0.99), 0.1, "nobody waits for what is away")
+        self.assertLess(max(taken), TIMEOUT_S)
         self.redis.start()
         self.back()
         self.lines()
@@ -181,11 +185,11 @@ bans: { mode: enforce, ban_at: 5/1h }
 
 
 class Flushed(Faults):
-    text = login_rate("3/1h")
+    text = login_rate("30/1h")
 
     def test_flushall(self):
-        """Redis forgets all counters: one that is asked about is whole at once, the others within ten seconds, and
-        nobody waits for it."""
+        """Redis forgets all counters: what a node was granted itself is there again with its first question, what others
+        were follows at once, all other counters within ten seconds, and nobody waits for it."""
         number = 100000 if LONG else 3000
         by = 8
 
@@ -193,21 +197,28 @@ class Flushed(Faults):
             for i in range(part, number, by):
                 yield one_recipient("u%d@example.com" % i, "f%d.1.1.0" % i)
         run_clients([Client(self.cluster[i % 2].port, fill(i)) for i in range(by)])
-        full = "full@example.com"
-        for i in range(3):
-            self.assertEqual(self.cluster[0].ask(one_recipient(full, "f.1.1.0", "r%d@outside.example" % i)), "DUNNO")
+        for login, shares in (("full", (30, 0)), ("both", (15, 15))):
+            for at, share in enumerate(shares):
+                for i in range(share):
+                    self.assertEqual(self.cluster[at].ask(one_recipient(
+                        login + "@example.com", login + ".1.1.0", "r%d-%d@outside.example" % (at, i))), "DUNNO")
         admin = self.redis.client()
-        self.assertEqual(self.counters(admin), number + 1)
+        self.assertEqual(self.counters(admin), number + 2)
         load = [Client(self.cluster[i % 2].port, logins_in_turn("fl%x" % i, 100000), rate=50) for i in range(4)]
         for client in load:
             client.start()
         let_pass(0.3)
         begun = time.monotonic()
         admin("FLUSHALL", "ASYNC")      # else Redis stands still for as long as it takes to free all keys
-        self.assertRegex(self.cluster[0].ask(one_recipient(full, "f.1.1.1", "r9@outside.example")), "^450 4.7.1 3 of 3 ")
+        self.assertRegex(self.cluster[0].ask(one_recipient("full@example.com", "f.1.1.1", "r9@outside.example")),
+                         "^450 4.7.1 30 of 30 ")
+        both, more = time.monotonic() - begun, 0
+        while self.cluster[0].ask(one_recipient("both@example.com", "f.1.1.1", "m%d@outside.example" % more)) == "DUNNO":
+            more += 1
+            both = time.monotonic() - begun
         # Looking at all keys would keep Redis from its work, so only when there are enough of them.
         wait_for(lambda: "all: %d" % self.counters(admin),
-                 lambda: admin("DBSIZE") > number and self.counters(admin) >= number + 1, 30)
+                 lambda: admin("DBSIZE") > number and self.counters(admin) >= number + 2, 30)
         took = time.monotonic() - begun
         for client in load:
             client.ended = True
@@ -215,12 +226,49 @@ class Flushed(Faults):
             client.join()
         taken = [answer[1] for client in load for answer in client.answers]
         slowest = max(taken)
-        print("%d counters whole after %.2f s; requests: p99 %.1f ms, slowest %.1f ms" % (
-            number, took, 1e3 * quantile(taken, 0.99), 1e3 * slowest))
+        print("%d counters whole after %.2f s; requests: p99 %.1f ms, slowest %.1f ms; what the other node was granted of a "
+              "full counter was missed for %.0f ms, and %d accepted too many" % (
+                  number, took, 1e3 * quantile(taken, 0.99), 1e3 * slowest, 1e3 * both, more))
+        self.assertLessEqual(more, 15, "no node alone grants more than the limit")
+        self.assertLess(both, 0.5)
+        self.assertEqual([node.used("both@example.com") for node in self.cluster], [30 + more] * 2)
         self.assertLess(took, 10)
-        self.assertLess(slowest, 0.05)
+        self.assertLess(quantile(taken, 0.99), 0.05)
+        self.assertLess(slowest, 0.05 if LONG else TIMEOUT_S)
         self.assertEqual([client.failure for client in load if client.failure], [])
         admin.close()
+
+    def test_who_is_idle_hears_of_it(self):
+        """The first node that finds Redis empty tells the others, which had a second to wait for their next beat."""
+        one, two = self.cluster
+        took = []
+        for round_ in range(5):
+            self.assertEqual(two.ask(one_recipient("idle@example.com", "i%d.1.1.0" % round_)), "DUNNO")
+            admin = self.redis.client()
+            admin("FLUSHALL")
+            admin.close()
+            begun = time.monotonic()
+            wait_for("whole", lambda: one.used("idle@example.com") == round_ + 1, 5)
+            took.append(time.monotonic() - begun)
+            wait_for("both", lambda: not any(node.status()["store"]["in_doubt"] for node in self.cluster))
+        print("an idle node's counter is whole after %s ms" % ", ".join("%.0f" % (1e3 * t) for t in took))
+        self.assertLess(sum(took), 1)
+
+    def test_what_settles_is_known_still(self):
+        """Redis has forgotten that this service comes to DATA; the node has not, and gives back what was never settled."""
+        node = self.cluster[0]
+        with node.connect() as link:
+            self.assertEqual(link.ask(submission("one@example.com", protocol_state="DATA", instance="d.1.1.0", recipient="",
+                                                 recipient_count=1)), "DUNNO")
+            self.assertEqual(link.ask(one_recipient("two@example.com", "e.1.1.0")), "DUNNO")
+            self.assertEqual(node.used("two@example.com"), 1)
+            admin = self.redis.client()
+            admin("FLUSHALL")
+            wait_for("it is there again", lambda: admin("EXISTS", "{reeve}:c:hourly:r:3600000:two@example.com"))
+            admin.close()
+            self.assertEqual(link.ask(one_recipient("three@example.com", "f.1.1.0")), "DUNNO")
+            wait_for("given back", lambda: node.used("two@example.com") == 0, 5)
+        self.assertEqual([node.used(login) for login in ("one@example.com", "three@example.com")], [1, 1])
 
     @staticmethod
     def counters(admin):
@@ -231,6 +279,94 @@ class Flushed(Faults):
             found += sum(not key.split(b":")[-1].startswith(b"user") for key in keys)
             if cursor == b"0":
                 return found
+
+
+class Elsewhere(Faults):
+    """RCPT at the first node, DATA at the second, whose way to Redis can be disturbed."""
+
+    text = SITE + """rules:
+  - { name: few, check: recipients, limit: 3 }
+  - { name: hourly, check: rate, per: login, limits: [{ limit: 100/1h }] }
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.gate = Gate(self.redis.port)
+        self.addCleanup(self.gate.close)
+        self.far = self.cluster[1]
+        self.far.url = "redis://127.0.0.1:%d" % self.gate.port
+        self.far.write(self.text)
+        self.far.restart().ready()
+
+    def reserve(self, login, number):
+        for i in range(number):
+            self.assertEqual(self.cluster[0].ask(one_recipient(login, "%s.1.1.0" % number, "r%d@outside.example" % i)), "DUNNO")
+        self.used(login, number)
+
+    def data(self, login, number, count):
+        return self.far.ask(submission(login, protocol_state="DATA", instance="%s.1.1.0" % number, recipient="",
+                                       recipient_count=count))
+
+    def used(self, login, number):
+        for node in self.cluster:
+            wait_for(lambda: "%s: %d, not %d at %s" % (login, node.used(login), number, node.name),
+                     lambda: node.used(login) == number, 10)
+
+    def whole(self):
+        for node in self.cluster:
+            wait_for("whole", lambda: node.asked() and not node.status()["store"]["in_doubt"], 15)
+
+    def test_counted_again_while_redis_is_away(self):
+        """The second node cannot know of the first one's charge, and counts the message itself; when Redis is there
+        again, it gives the other charge back."""
+        self.reserve("away@example.com", 3)
+        self.gate.shut()
+        wait_for("away", lambda: not self.far.asked())
+        self.assertEqual(self.data("away@example.com", 3, 2), "DUNNO")
+        self.gate.open()
+        self.far.ready()
+        self.used("away@example.com", 2)
+        self.whole()
+        self.used("away@example.com", 2)
+
+    def test_refused_and_the_answer_of_redis_is_lost(self):
+        """It has given all back under the second node's name, which must hear of that, or would take it away again."""
+        self.reserve("lost@example.com", 3)
+        self.gate.deaf_after = b"lost@example.com"      # the second node has first to ask which counters there are
+        self.assertEqual(self.data("lost@example.com", 3, 4)[:9], "550 5.5.3")
+        wait_for("given back", lambda: self.cluster[0].used("lost@example.com") == 0)
+        connections = self.far.status()["store"]["connections"]
+        self.gate.reset()
+        self.gate.deaf = False
+        wait_for("back", lambda: self.far.status()["store"]["connections"] > connections, 10)
+        self.whole()
+        self.used("lost@example.com", 0)
+        # Whatever the second node asserts now, it holds what it took back.
+        self.gate.reset()
+        wait_for("again", lambda: self.far.status()["store"]["connections"] > connections + 1, 10)
+        self.whole()
+        self.used("lost@example.com", 0)
+
+    def test_refused_while_redis_is_away(self):
+        self.reserve("gone@example.com", 3)
+        self.gate.shut()
+        wait_for("away", lambda: not self.far.asked())
+        self.assertEqual(self.data("gone@example.com", 3, 4)[:9], "550 5.5.3")
+        self.gate.open()
+        self.far.ready()
+        self.used("gone@example.com", 0)
+
+    def test_settled_too_late(self):
+        """Redis hears of it when nobody waits for the answer any more: it counts all the same."""
+        self.reserve("late@example.com", 3)
+        with self.far.connect() as link:
+            self.gate.hold()
+            link.send(submission("late@example.com", protocol_state="DATA", instance="3.1.1.0", recipient="",
+                                 recipient_count=2))
+            let_pass(TIMEOUT_S + 0.1)
+            self.gate.release()
+            self.assertEqual(link.reply(), b"action=DUNNO\n\n")
+        self.used("late@example.com", 2)
 
 
 class Refusals(Faults):

@@ -53,6 +53,7 @@ class Node:
         self.fence, self.up = 0, False
         self.own = collections.defaultdict(int)
         self.dirty, self.forget = set(), []
+        self.redo, self.gives = [], 0   # (transaction, number) of a refund without an answer
         self.seen = {}                  # transaction -> [version, {key: [(bucket, amount)]}, local]
 
     def key(self, name):
@@ -89,13 +90,19 @@ class Node:
         self.fence += 1
         redis, now = self.world.redis, self.world.now
         reply = redis("EVALSHA", self.world.sha["hello"], 4, "{r}:n:" + self.id, "{r}:node:" + self.name, "{r}:nodes", "{r}:s",
-                      "%s.%d" % (self.id, self.fence), "hello", now, self.id, self.name, 10 ** 12, 5000)
+                      "%s.%d" % (self.id, self.fence), "hello", now, self.id, self.name, 10 ** 12, 5000, "{r}:hint")
         assert reply[0] == b"OK", reply
         self.up = True
         self.dirty = {key for key, _ in self.own}
         for txn in self.forget:
             redis("DEL", "{r}:x:%d" % txn)
         self.forget = []
+        while self.redo:
+            txn, give = self.redo.pop()
+            self.world.counts["refunded again"] += 1
+            wanted, reply = self.world.refund(self, txn, [], 0, give)
+            self.world.book(self, wanted, reply[5:])
+            self.dirty |= set(wanted)   # that very command may have asserted what we did not know yet
 
     def assert_all(self):
         for name in sorted(self.dirty):
@@ -235,23 +242,25 @@ class World:
         if not node.up or (seen and seen[2]):
             return self.refund_alone(node, txn)
         wanted = list(seen[1]) if seen else []
-        for _ in range(3):
+        if not settle and not seen:
+            return self.refund_of_another(node, txn, faults)
+        if not settle:
+            try:
+                wanted, reply = self.refund(node, txn, wanted, seen[0], 0)
+            except Lost:
+                return self.refund_alone(node, txn)
+        for _ in range(3 if settle else 0):
             names, counters = node.counters(wanted)
             names = ["{r}:x:%d" % txn, "{r}:s"] + names
             version = seen[0] if seen else 0
-            if settle:
-                what = pack(len(wanted), version, 1, self.random.randrange(6), 1, 0, 0, 0, SERVICE, NOBODY, counters)
-            else:
-                what = pack(len(wanted), version, 0, 0, counters)
+            what = pack(len(wanted), version, 1, self.random.randrange(6), 1, 0, 0, 0, SERVICE, NOBODY, counters)
             try:
-                reply = node.run("settle" if settle else "refund", names, what)
+                reply = node.run("settle", names, what)
             except Lost:
                 return self.refund_alone(node, txn)
             if reply[0] != b"KEYS":
                 break
-            self.counts["keys"] += 1
-            back = {node.key(key): key for key in self.some_all_keys()}
-            wanted = [back[name.decode()] for name in reply[2:]]
+            wanted = self.keys_of(node, reply)
         node.dirty -= set(wanted)
         if reply[0] == b"LOST":
             self.counts["lost in store"] += 1
@@ -260,9 +269,50 @@ class World:
         self.counts["settled" if settle else "refunded"] += 1
         if node is not owner:
             self.counts["by another"] += 1
-        deltas = reply[10 if settle else 5:]
+        self.book(node, wanted, reply[10 if settle else 5:])
+
+    def book(self, node, wanted, deltas):
         for i in range(0, len(deltas), 3):
             self.account(node, wanted[deltas[i] - 1], deltas[i + 1], deltas[i + 2])
+
+    def keys_of(self, node, reply):
+        self.counts["keys"] += 1
+        back = {node.key(key): key for key in self.some_all_keys()}
+        return [back[name.decode()] for name in reply[2:]]
+
+    def refund(self, node, txn, wanted, version, give):
+        """(counters, reply)"""
+        for _ in range(3):
+            names, counters = node.counters(wanted)
+            reply = node.run("refund", ["{r}:x:%d" % txn, "{r}:s"] + names,
+                             pack(len(wanted), version, 0, 0, give, counters))
+            if reply[0] != b"KEYS":
+                break
+            wanted = self.keys_of(node, reply)
+        node.dirty -= set(wanted)
+        return wanted, reply
+
+    def refund_of_another(self, node, txn, faults):
+        """It stands in no table of ours: an answer that is lost is asked for once more, under the same number."""
+        node.gives += 1
+        x = self.random.random() if faults else 1
+        try:
+            if x > 0.1:
+                wanted, reply = self.refund(node, txn, [], 0, node.gives)
+            if x < 0.6:
+                node.up = False
+                node.redo.append((txn, node.gives))
+                if x > 0.1:
+                    node.dirty |= set(wanted)
+                    self.counts["refund without an answer"] += 1
+                return
+        except Lost:
+            node.redo.append((txn, node.gives))
+            return
+        assert reply[0] == b"OK", reply
+        self.counts["refunded"] += 1
+        self.counts["by another"] += 1
+        self.book(node, wanted, reply[5:])
 
     @staticmethod
     def some_all_keys():
@@ -359,10 +409,13 @@ class Model(unittest.TestCase):
             self.assertGreater(min(world.counts[word] for word in ("granted", "refused", "settled", "refunded", "keys")), 5)
 
     def test_through_faults_nothing_is_lost(self):
+        again = 0
         for seed in range(self.seed + 100, self.seed + 104):
             wrong, world = self.play(seed, 3000, True)
             self.assertEqual(wrong, 0)
             self.assertGreater(min(world.counts[word] for word in ("lost", "late", "stale", "fail-over", "flush", "stopped")), 2)
+            again += world.counts["refund without an answer"]
+        self.assertGreater(again, 2)
 
     def test_the_check_can_fail(self):
         """Each part left out shows."""

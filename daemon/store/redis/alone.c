@@ -52,6 +52,8 @@ void alone_reserve(struct counters *counters, struct store_reserve *op, bool was
 	struct store_charge charges[STORE_MAX_CHARGES];
 	struct own_ref refs[STORE_MAX_CHARGES];
 	struct clock_now now = store_clock(counters);
+	bool whole = op->recipient == 0 && !was_sent && !hash128_is_zero(op->transaction) &&
+		     foreign_is(counters, op->transaction);
 
 	for (unsigned i = 0; i < count; i++) {
 		charges[i] = op->charges[i];
@@ -63,7 +65,9 @@ void alone_reserve(struct counters *counters, struct store_reserve *op, bool was
 	copy_results(op, charges, count);
 	if (op->dry)
 		return;
-	if ((op->refused < 0 || was_sent) && !hash128_is_zero(op->transaction))
+	if (whole && op->refused < 0)
+		foreign_counted_here(counters, op->transaction);
+	else if ((op->refused < 0 || was_sent) && !hash128_is_zero(op->transaction))
 		txn_is_local(counters, op->transaction);
 	counters->in_doubt = true;
 }

@@ -254,12 +254,17 @@ static void answer_refund(
 {
 	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
 
-	if (txn && number(reply, 2) > ask->version) {
+	if (txn && !ask->give && number(reply, 2) > ask->version) {
 		follow(counters, ask);
 		book_differences(counters, ask, reply, 5);
 		set_version(counters, ask->transaction, reply);
 	} else {
 		book_differences(counters, ask, reply, 5);
+	}
+	/* Where it is an answer that was lost once, the same command asserted without it. */
+	for (unsigned i = 0; ask->give && i < ask->counter_count; i++) {
+		own_mark(counters->own, ask->refs[i].ref);
+		counters->in_doubt = true;
 	}
 }
 
@@ -348,7 +353,7 @@ static void not_done(struct counters *counters, struct ask *ask)
 
 static void give_up(struct counters *counters, struct ask *ask)
 {
-	if (ask->kind == ASK_REFUND)
+	if (ask->kind == ASK_REFUND && !ask->give)
 		alone_refund(counters, ask->transaction, ask->refund);
 	ask_alone(counters, ask);
 	ask_free(&ask);
@@ -357,7 +362,8 @@ static void give_up(struct counters *counters, struct ask *ask)
 /* Once more, if it still matters. */
 static void again(struct counters *counters, struct ask *ask)
 {
-	bool matters = ask->op || ask->kind == ASK_REFUND || ask->kind == ASK_RESET;
+	bool matters = ask->op || ask->kind == ASK_REFUND || ask->kind == ASK_RESET ||
+		       (ask->kind == ASK_SETTLE && !ask->request.dry);
 
 	if (matters && !ask->alone)
 		ask_go(counters, ask);
@@ -380,6 +386,9 @@ static void ask_with_keys(
 	wider->size_bytes = ask->size_bytes;
 	wider->end_of_message = ask->end_of_message;
 	wider->refund = ask->refund;
+	wider->give = ask->give;
+	wider->since_mono_ms = ask->since_mono_ms;
+	wider->settles = ask->settles;
 	wider->version = ask->version;
 	ask->op = NULL;
 	for (unsigned i = 0; i < room; i++) {
@@ -406,7 +415,7 @@ static void answer_lost(struct counters *counters, struct ask *ask)
 	struct store_op *op = ask->op;
 	uint64_t deadline_mono_ms = ask->deadline_mono_ms;
 
-	if (!ask->request.dry)
+	if (!ask->request.dry && !ask->give)
 		txn_is_local(counters, ask->transaction);
 	if (ask->kind != ASK_RESERVE || ask->request.dry) {
 		give_up(counters, ask);
@@ -463,7 +472,8 @@ static void answer_none(struct counters *counters, struct ask *ask)
 	for (unsigned i = 0; i < ask->counter_count; i++)
 		own_mark(counters->own, ask->refs[i].ref);
 	counters->in_doubt = true;
-	give_up(counters, ask);
+	if (!foreign_keep(counters, ask))
+		give_up(counters, ask);
 }
 
 static void answer_error(
@@ -477,7 +487,8 @@ static void answer_error(
 	}
 	if (ask->kind == ASK_ASSERT)
 		counters->assert_at_mono_ms = counters->now.mono_ms + ASSERT_AGAIN_MS;
-	give_up(counters, ask);
+	if (!foreign_keep(counters, ask))
+		give_up(counters, ask);
 }
 
 void answer_came(struct redis_call *call, const struct redis_reply *reply)

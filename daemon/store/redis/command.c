@@ -10,6 +10,7 @@
 #define FENCE_ARGUMENTS 3
 #define FENCE_MS 60000
 #define LEASE_MS 5000
+#define MODE_SEEN 3 /* as auto, and we have seen the service settle */
 
 /* What a script takes: "EVALSHA sha keys", the keys, the arguments that each has, and then all that
  * it is asked in one argument (counters->args), which is put together beside it. */
@@ -232,20 +233,24 @@ static void put_refund(struct counters *counters, struct ask *ask)
 		[REFUND_ALWAYS] = 0,
 		[REFUND_ABANDONED] = 1,
 		[REFUND_IDLE] = 2,
+		[REFUND_COUNTED_HERE] = 0,
 	};
 	static const uint8_t modes[] = {
 		[LEDGER_SETTLE_AUTO] = 0,
 		[LEDGER_SETTLE_DATA] = 1,
 		[LEDGER_SETTLE_NONE] = 2,
 	};
-	char *at = args_begin(counters, 4 * PACKED_BYTES);
+	enum ledger_settle mode = counters->options.settle;
+	bool seen = mode == LEDGER_SETTLE_AUTO && ask->settles;
+	char *at = args_begin(counters, 5 * PACKED_BYTES);
 
 	if (!at)
 		return;
 	at = packed_put_u64(at, ask->counter_count);
 	at = packed_put_u64(at, ask->version);
 	at = packed_put_u64(at, kinds[ask->refund]);
-	args_end(counters, packed_put_u64(at, modes[counters->options.settle]));
+	at = packed_put_u64(at, seen ? MODE_SEEN : modes[mode]);
+	args_end(counters, packed_put_u64(at, ask->give));
 	put_counters(counters, ask);
 }
 
@@ -371,7 +376,7 @@ bool command_greet(struct counters *counters, bool beat, bool as_text)
 	struct buf *out = &counters->out;
 	struct slice incarnation = slice_make(counters->incarnation, INCARNATION_BYTES);
 
-	begin_script(counters, SCRIPT_HELLO, as_text, 4, 7);
+	begin_script(counters, SCRIPT_HELLO, as_text, 4, 8);
 	put_fence_key(counters);
 	put_plain_key(counters, "node", counters->options.node);
 	put_plain_key(counters, "nodes", SLICE_EMPTY);
@@ -383,6 +388,8 @@ bool command_greet(struct counters *counters, bool beat, bool as_text)
 	resp_slice(out, counters->options.node);
 	resp_u64(out, FENCE_MS);
 	resp_u64(out, LEASE_MS);
+	keys_plain(&counters->keys, "hint", SLICE_EMPTY, &counters->key);
+	resp_slice(out, buf_slice(&counters->key));
 	return send_out(counters, &counters->greeting, counters->options.timeout_ms);
 }
 

@@ -44,6 +44,7 @@ struct counters *counters_new(const struct counters_options *options, struct cou
 	list_init(&counters->waiting);
 	buf_init(&counters->fence_key, KEYS_MAX_BYTES);
 	buf_init(&counters->fence_value, KEYS_MAX_BYTES);
+	foreign_init(counters);
 	buf_init(&counters->args, MAX_COMMAND_BYTES);
 	buf_init(&counters->out, MAX_COMMAND_BYTES);
 	buf_init(&counters->key, KEYS_MAX_BYTES);
@@ -64,6 +65,7 @@ void counters_free(struct counters **counters)
 
 		ask_free(&ask);
 	}
+	foreign_free(old);
 	own_free(&old->own);
 	scripts_free(&old->scripts);
 	buf_release(&old->fence_key);
@@ -164,6 +166,13 @@ static void decide_alone(struct counters *counters, struct ask *ask)
 		alone_usage(counters, (struct store_usage *)(void *)ask->op);
 }
 
+/* A settlement of what only others know: whatever Redis makes of it is still booked. */
+static bool changed_nothing(const struct ask *ask)
+{
+	return ask->kind == ASK_SETTLE &&
+	       ((const struct store_settle *)(const void *)ask->op)->unknown;
+}
+
 void ask_alone(struct counters *counters, struct ask *ask)
 {
 	bool looks = ask->kind == ASK_LOOK || ask->request.dry;
@@ -173,7 +182,7 @@ void ask_alone(struct counters *counters, struct ask *ask)
 		return;
 	if (!fails) {
 		decide_alone(counters, ask);
-		ask->alone = !looks;
+		ask->alone = !looks && !changed_nothing(ask);
 		for (unsigned i = 0; !looks && ask->sent && i < ask->counter_count; i++)
 			own_mark(counters->own, ask->refs[i].ref);
 		counters->in_doubt = true;
@@ -196,7 +205,9 @@ static bool must_wait(const struct counters *counters, const struct ask *ask)
 
 static void cannot_go(struct counters *counters, struct ask *ask)
 {
-	if (ask->kind == ASK_REFUND)
+	if (foreign_keep(counters, ask))
+		return;
+	if (ask->kind == ASK_REFUND && !ask->give)
 		alone_refund(counters, ask->transaction, ask->refund);
 	ask_alone(counters, ask);
 	ask_free(&ask);
@@ -340,6 +351,15 @@ static unsigned known_counters(const struct counters *counters, struct hash128 t
 	return count;
 }
 
+/* Redis may have forgotten it with all else. */
+static bool its_service_settles(const struct counters *counters, struct hash128 transaction)
+{
+	const struct txn *txn = txn_find(counters->own->ledger->txns, transaction);
+
+	return txn && services_settles(&counters->own->ledger->services, txn->service,
+			      store_clock(counters).wall_ms);
+}
+
 struct ask *ask_about(struct counters *counters, enum ask_kind kind, struct store_op *op,
 	struct hash128 transaction)
 {
@@ -351,6 +371,7 @@ struct ask *ask_about(struct counters *counters, enum ask_kind kind, struct stor
 		ask->refs[ask->counter_count++] = (struct ask_counter){refs[i], false};
 	ask->transaction = transaction;
 	ask->version = version_of(counters, transaction);
+	ask->settles = kind == ASK_REFUND && its_service_settles(counters, transaction);
 	return ask;
 }
 
@@ -386,6 +407,10 @@ static void give_back(struct counters *counters, struct hash128 transaction, enu
 {
 	struct ask *ask;
 
+	if (foreign_is(counters, transaction)) {
+		foreign_refund(counters, transaction, kind, kind == REFUND_ALWAYS);
+		return;
+	}
 	if (is_local(counters, transaction) || counters->state <= COUNTERS_REFUSED) {
 		alone_refund(counters, transaction, kind);
 		return;

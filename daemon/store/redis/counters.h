@@ -61,6 +61,8 @@ void counters_free(struct counters **counters);
 /* The connection came up, or ended (after its calls were answered with NULL). */
 void counters_up(struct counters *counters);
 void counters_down(struct counters *counters);
+/* What another node said on the channel. */
+void counters_hint(struct counters *counters, struct slice payload);
 /* In each turn of the loop, before requests are run: what has waited too long is decided here, what
  * is in doubt is asserted. */
 void counters_run(struct counters *counters, struct clock_now now);

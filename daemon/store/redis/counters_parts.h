@@ -2,7 +2,7 @@
 /*
  * What the files of the counters share: counters.c what is asked, command.c how it is put, answer.c
  * what is made of the answers, alone.c decisions without Redis, upkeep.c what goes on by itself,
- * seek.c transactions whose node is gone.
+ * seek.c transactions whose node is gone, foreign.c giving back what other nodes charged.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
 #define REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
@@ -26,7 +26,8 @@
 #define MAX_NUMBER ((UINT64_C(1) << 53) - 1) /* what a script can count to */
 
 enum ask_kind { ASK_RESERVE, ASK_SETTLE, ASK_REFUND, ASK_LOOK, ASK_RESET, ASK_ASSERT, ASK_DROP };
-enum refund_kind { REFUND_ALWAYS, REFUND_ABANDONED, REFUND_IDLE };
+/* COUNTED_HERE: always, but for what this node decided alone. */
+enum refund_kind { REFUND_ALWAYS, REFUND_ABANDONED, REFUND_IDLE, REFUND_COUNTED_HERE };
 
 struct ask_counter {
 	struct own_ref ref;
@@ -51,6 +52,9 @@ struct ask {
 	uint64_t recipient_count, size_bytes;
 	bool end_of_message;
 	enum refund_kind refund;
+	uint64_t give; /* its number, if others charged what it gives back; else 0 */
+	uint64_t since_mono_ms;
+	bool settles; /* the node itself knows that the transaction's service settles */
 	uint32_t version;
 	/* the counters, each once; and the charges on them, with their place in the op */
 	unsigned counter_count, charge_count;
@@ -95,6 +99,10 @@ struct counters {
 	uint64_t offset_at_mono_ms;
 	uint64_t nodes;
 	struct list waiting;
+	struct list foreign; /* to be sent again, see foreign.c */
+	unsigned foreign_count;
+	uint64_t foreign_at_mono_ms;
+	uint64_t gives;
 	/* upkeep */
 	struct script_load loads[SCRIPTS];
 	struct redis_call greeting;
@@ -160,6 +168,21 @@ void seek_init(struct counters *counters);
 void seek_begin(struct counters *counters);
 void seek_run(struct counters *counters);
 uint64_t seek_next(const struct counters *counters);
+
+/* ---- foreign.c ---- */
+void foreign_init(struct counters *counters);
+void foreign_free(struct counters *counters);
+/* Does nothing of this transaction stand in our own table? */
+bool foreign_is(const struct counters *counters, struct hash128 transaction);
+/* Gives it back, unless Redis cannot be asked now: then `when_back`, or never. */
+void foreign_refund(struct counters *counters, struct hash128 transaction, enum refund_kind kind,
+	bool when_back);
+/* A whole message was counted here while Redis was away: what others charged for it goes back. */
+void foreign_counted_here(struct counters *counters, struct hash128 transaction);
+/* Is it sent again later? Then it is no longer the caller's. */
+bool foreign_keep(struct counters *counters, struct ask *ask);
+void foreign_run(struct counters *counters);
+uint64_t foreign_next(const struct counters *counters);
 
 /* ---- answer.c ---- */
 void answer_came(struct redis_call *call, const struct redis_reply *reply);

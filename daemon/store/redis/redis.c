@@ -97,7 +97,10 @@ static void on_channel_down(void *arg)
 
 static void on_message(void *arg, struct slice payload)
 {
-	lists_hint(((struct redis_store *)arg)->lists, payload);
+	struct redis_store *redis = arg;
+
+	lists_hint(redis->lists, payload);
+	counters_hint(redis->counters, payload);
 }
 
 static const struct redis_link_events channel_events = {

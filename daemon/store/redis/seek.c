@@ -12,13 +12,9 @@
 
 static void end_one(struct counters *counters, struct hash128 id)
 {
-	struct ask *ask;
-
 	if (txn_find(counters->own->ledger->txns, id))
 		return; /* ours: see upkeep.c */
-	ask = ask_about(counters, ASK_REFUND, NULL, id);
-	ask->refund = REFUND_IDLE;
-	ask_go(counters, ask);
+	foreign_refund(counters, id, REFUND_IDLE, false);
 }
 
 static void end_all(struct counters *counters, const struct redis_reply *reply)

@@ -117,6 +117,7 @@ static void is_ready(struct counters *counters)
 	counters->assert_slot = 0;
 	counters->assert_level = 0;
 	counters->assert_at_mono_ms = 0;
+	counters->foreign_at_mono_ms = 0;
 	seek_begin(counters);
 	counters_go_on(counters);
 }
@@ -208,12 +209,15 @@ void counters_down(struct counters *counters)
 
 /* ---- what is in doubt ---- */
 
-/* The part of its limit that a counter has used, in steps: 0 is fullest. */
-static unsigned level_of(const struct table_entry *entry)
+/* The part of its limit that a counter has used, in steps: 0 is fullest. The others have used as
+ * much of it, for all we know. */
+static unsigned level_of(const struct table_entry *entry, uint64_t nodes)
 {
-	if (entry->limit == 0 || entry->total > entry->limit / 2)
+	uint64_t half = entry->limit / 2 / nodes;
+
+	if (entry->limit == 0 || entry->total > half)
 		return 0;
-	return entry->total > entry->limit / 20 ? 1 : 2;
+	return entry->total > half / 10 ? 1 : 2;
 }
 
 /* Gathers counters in doubt that no other command is about; false: no more at this level. */
@@ -233,7 +237,7 @@ static bool gather(struct counters *counters, struct ask *ask, bool *ret_skipped
 			table_unmark(table, slot);
 			continue;
 		}
-		if (level_of(&table->entries[slot]) > counters->assert_level)
+		if (level_of(&table->entries[slot], counters->nodes) > counters->assert_level)
 			continue;
 		if (own_in_flight(counters->own, ref) || is_bad_key(counters, ref))
 			*ret_skipped = *ret_skipped || own_in_flight(counters->own, ref);
@@ -429,6 +433,7 @@ void upkeep_run(struct counters *counters)
 			break;
 	}
 	send_drops(counters);
+	foreign_run(counters);
 	seek_run(counters);
 }
 
@@ -442,16 +447,32 @@ uint64_t upkeep_next(const struct counters *counters)
 		counters->assert_at_mono_ms && counters->assert_at_mono_ms < next &&
 		counters->asserts_out < ASSERTS_OUT)
 		next = counters->assert_at_mono_ms;
+	if (foreign_next(counters) < next)
+		next = foreign_next(counters);
 	return seek_next(counters) < next ? seek_next(counters) : next;
+}
+
+static void beat(struct counters *counters)
+{
+	if (counters->state != COUNTERS_READY || counters->greets || counters->beats)
+		return;
+	counters->beat_at_mono_ms = counters->now.mono_ms + BEAT_MS - 100;
+	counters->beats = command_greet(counters, true, counters->greeting_as_text);
+}
+
+/* Redis began anew, as another node found out: a beat shows whether it has forgotten us, too. */
+void counters_hint(struct counters *counters, struct slice payload)
+{
+	if (!slice_is(payload, "n"))
+		return;
+	counters->now = counters->port->now(counters->port);
+	beat(counters);
 }
 
 void upkeep_tick(struct counters *counters)
 {
-	if (counters->state == COUNTERS_READY && !counters->greets && !counters->beats &&
-		counters->now.mono_ms >= counters->beat_at_mono_ms) {
-		counters->beat_at_mono_ms = counters->now.mono_ms + BEAT_MS - 100;
-		counters->beats = command_greet(counters, true, counters->greeting_as_text);
-	}
+	if (counters->now.mono_ms >= counters->beat_at_mono_ms)
+		beat(counters);
 	sweep_txns(counters);
 	own_sweep(counters->own, store_clock(counters).wall_ms);
 }

@@ -4,7 +4,7 @@
 --   [4] services
 --   ARGV[1] fence: incarnation.number  [2] beat: only if the fence is still that; hello: from now
 --   on it is  [3] the time, 0: TIME  [4] incarnation  [5] node's name  [6] ms that the fence and
---   [7] the lease hold
+--   [7] the lease hold  [8] channel on which the others hear that all was forgotten, and greet at once
 -- {'OK', time, nodes of the last hour, incarnation that holds the name if it is another, and for how
 -- many ms, services: name, "settled;unsettled", ...} or {'STALE'}
 local mine = redis.call('GET', KEYS[1])
@@ -15,6 +15,7 @@ if ARGV[2] == 'beat' then
 else
 	local number = mine and tonumber(string.match(mine, '%.(%d+)$'))
 	if number and number > tonumber(string.match(ARGV[1], '%.(%d+)$')) then return {'STALE'} end
+	if redis.call('EXISTS', KEYS[3]) == 0 then redis.pcall('PUBLISH', ARGV[8], 'n') end
 	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[6])
 end
 local holder, left = redis.call('GET', KEYS[2]) or ARGV[4], 0

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: ISC
+"""Whatever happens to Redis and to the way there: afterwards every counter at every node is what was granted (checker.py).
+
+And the check can fail: a daemon whose scripts have no fences is found out. SEED=N begins elsewhere; --long takes 20
+seeds in place of one.
+"""
+
+import os
+import sys
+
+from checker import Checker
+from harness import REEVED, unittest
+from redis_server import have_redis
+from waiting import skip
+
+LONG = "--long" in sys.argv
+SEED = int(os.environ.get("SEED", "1"))
+UNFENCED = os.path.join(os.path.dirname(REEVED), "tests", "reeved-unfenced")
+TIMEOUT_S = 0.3             # store.timeout
+ROUND_TRIP_S = 0.1          # and what a busy machine adds
+
+
+class Counters(unittest.TestCase):
+    def play(self, seed, faults, **more):
+        with Checker(seed, **more) as checker:
+            wrong = checker.run(faults or checker.random.sample(Checker.ALL, len(Checker.ALL)))
+            limits, slowest = checker.over_limit(), checker.slowest()
+            most, at = checker.most_over()
+            print("seed %s: %d requests, %d logins, %d recipients, %d messages; slowest %.0f ms; %d granted of 30 at most (%s): "
+                  "%s" % (seed, checker.requests(), len(checker.recipients), sum(checker.recipients.values()),
+                          sum(checker.mails.values()), 1e3 * slowest, most, at,
+                          "%d sums are wrong" % len(wrong) if wrong else "all sums are right"))
+            self.assertEqual(checker.counts["late bytes"] > 0, "late" in checker.chapters)
+            return wrong, limits, slowest
+
+    def test_sums(self):
+        for seed in range(SEED, SEED + (20 if LONG else 1)):
+            wrong, limits, slowest = self.play(seed, None)
+            self.assertEqual(wrong, [], "seed %d" % seed)
+            self.assertEqual(limits, [], "seed %d" % seed)
+            self.assertLess(slowest, TIMEOUT_S + ROUND_TRIP_S, "seed %d" % seed)
+
+    def test_without_fences(self):
+        """Commands that come late count a second time, and the check says so; with fences the same is no harm."""
+        faults = ["late"] * 2
+        wrong, _, _ = self.play("late %d" % SEED, faults, program=UNFENCED)
+        print("\n".join(wrong[:3]))
+        self.assertTrue(wrong)
+        for line in wrong:
+            self.assertRegex(line, r"^c\d-\d@example.com \(late\): .* has \d+, granted were \d+|^tight\d@.* \(late\): .* has")
+        wrong, _, _ = self.play("late %d" % SEED, faults)
+        self.assertEqual(wrong, [])
+
+
+if __name__ == "__main__":
+    assert REEVED
+    if not have_redis():
+        skip("no redis-server here")
+    unittest.main(argv=[word for word in sys.argv if word != "--long"])
