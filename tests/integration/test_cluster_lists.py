@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Bans and live limits of several daemons on one Redis: made on one node they hold on all, through outages, to their end."""
 
+import signal
 import sys
 import time
 
@@ -152,6 +153,30 @@ class Lists(unittest.TestCase):
         # And it is not in Redis' way again.
         let_pass(1.2)
         self.everywhere("203.0.113.60", banned=False, within_s=0.2)
+
+    def test_holds_while_redis_is_away(self):
+        """Each node has the list in memory, and ends what is over by its own clock."""
+        one, two, _ = self.cluster
+        one.ctl("ban", "add", "203.0.113.75", "--for", "1h", "--reason", "long")
+        two.ctl("ban", "add", "203.0.113.76", "--for", "4s", "--reason", "short")
+        begun = time.monotonic()
+        self.everywhere("203.0.113.75")
+        self.everywhere("203.0.113.76")
+        self.redis.signal(signal.SIGSTOP)
+        try:
+            for node in self.cluster:
+                wait_for("%s is alone" % node.name, lambda: not node.asked())
+            self.everywhere("203.0.113.75", within_s=0.1)
+            self.everywhere("203.0.113.76", within_s=0.1)
+            self.everywhere("203.0.113.76", banned=False, within_s=5)
+            self.assertAlmostEqual(time.monotonic() - begun, 4, delta=0.7)
+            self.everywhere("203.0.113.75", within_s=0.1)
+        finally:
+            self.redis.signal(signal.SIGCONT)
+        for node in self.cluster:
+            node.ready()
+        self.everywhere("203.0.113.75", within_s=0.1)
+        self.everywhere("203.0.113.76", banned=False, within_s=0.1)
 
     def test_made_without_redis(self):
         """It holds where it was made at once, and elsewhere when the way is open again."""
