@@ -147,3 +147,67 @@ static struct contract_backend redis = {
 CONTRACT_CASES(CASE)
 CONTRACT_DURABLE_CASES(CASE)
 #undef CASE
+
+/* ---- what only this store has to bear ---- */
+
+#define MANY 1000
+
+static unsigned connections(void)
+{
+	struct redis_store_health health;
+
+	store_redis_health(redis_place.store, &health);
+	return (unsigned)health.link.connections;
+}
+
+static struct store_charge nth_gate(char subject[static 96], unsigned i)
+{
+	snprintf(subject, 96, "a-recipient-with-a-rather-long-name-%u@example.com", i);
+	return contract_gate("each-recipient", subject, 7);
+}
+
+/* A message to very many, each with a counter of its own, is given back by a run that knows nothing
+ * of it: Redis names all counters, and then what it took from each. */
+static void a_message_of_many_counters(struct contract *contract)
+{
+	char subject[96];
+
+	for (unsigned i = 0; i < MANY; i++)
+		cr_assert(contract_reserve(contract, 1, i + 1, i + 1, nth_gate(subject, i)));
+	contract_close(contract);
+	contract_open(contract);
+	contract->store->ops->refund(contract->store, contract_id(1), contract->now);
+	contract_sync(contract);
+	for (unsigned i = 0; i < MANY; i += 111)
+		cr_assert_eq(contract_used(contract, nth_gate(subject, i)), 0);
+	cr_assert_eq(connections(), 1, "no answer was too large");
+}
+
+/* And one that uses its limits in all their buckets is reset. */
+static void a_reset_of_many_buckets(struct contract *contract)
+{
+	struct store_charge charges[12];
+	char rules[12][16];
+
+	for (unsigned i = 0; i < 12; i++) {
+		snprintf(rules[i], sizeof(rules[i]), "rule-%u", i);
+		charges[i] = contract_gate(rules[i], "anna", 1000);
+	}
+	for (unsigned bucket = 0; bucket < 61; bucket++) {
+		cr_assert_eq(contract_reserve_all(contract, bucket + 1, 1, 1, charges, 12), -1);
+		contract_pass(contract, MINUTE_MS);
+	}
+	cr_assert_eq(
+		contract->store->ops->reset(contract->store, SLICE("anna"), contract->now), 12);
+	for (unsigned i = 0; i < 12; i++)
+		cr_assert_eq(contract_used(contract, charges[i]), 0);
+	cr_assert_eq(connections(), 1, "no answer was too large");
+}
+
+#define OWN_CASE(name)                      \
+	Test(redis, name)                   \
+	{                                   \
+		contract_run(&redis, name); \
+	}
+OWN_CASE(a_message_of_many_counters)
+OWN_CASE(a_reset_of_many_buckets)

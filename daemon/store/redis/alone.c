@@ -72,12 +72,19 @@ void alone_reserve(struct counters *counters, struct store_reserve *op, bool was
 	counters->in_doubt = true;
 }
 
-void name_refused(struct counters *counters, uint32_t slot, struct store_settle *op)
+void clear_refused(struct store_settle *op)
+{
+	op->refused_rule[0] = op->refused_subject[0] = '\0';
+	op->refused_key = (struct counter_key){.rule = SLICE_EMPTY, .subject = SLICE_EMPTY};
+}
+
+void name_refused(struct counters *counters, struct own_ref ref, struct store_settle *op)
 {
 	char memory[COUNTER_SUBJECT_BYTES];
 	struct counter_key key;
 
-	if (!table_key(counters->own->ledger->counters, slot, memory, &key))
+	if (!own_is_alive(counters->own, ref) ||
+		!table_key(counters->own->ledger->counters, ref.slot, memory, &key))
 		return;
 	snprintf(op->refused_rule, sizeof(op->refused_rule), "%.*s", SLICE_ARG(key.rule));
 	memcpy(op->refused_subject, key.subject.data, key.subject.len);
@@ -106,9 +113,9 @@ void alone_settle(struct counters *counters, struct store_settle *op)
 	op->limit = settlement.limit;
 	op->retry_ms = settlement.retry_ms;
 	op->refunded = settlement.refunded;
-	op->refused_rule[0] = op->refused_subject[0] = '\0';
+	clear_refused(op);
 	if (settlement.refused)
-		name_refused(counters, settlement.refused_slot, op);
+		name_refused(counters, own_ref_of(counters->own, settlement.refused_slot), op);
 	if (op->dry || settlement.unknown)
 		return;
 	txn_is_local(counters, op->transaction);
@@ -126,6 +133,15 @@ void alone_refund(struct counters *counters, struct hash128 transaction, enum re
 	else
 		ledger_abandon(ledger, transaction, store_clock(counters));
 	txn_is_local(counters, transaction);
+	counters->in_doubt = true;
+}
+
+void alone_reset(struct counters *counters, const struct ask *ask)
+{
+	uint64_t wall_ms = store_clock(counters).wall_ms;
+
+	for (unsigned i = 0; i < ask->counter_count; i++)
+		own_empty(counters->own, ask->refs[i].ref, wall_ms);
 	counters->in_doubt = true;
 }
 

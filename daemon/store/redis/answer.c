@@ -22,16 +22,20 @@ static size_t count_of(const struct redis_reply *reply)
 	return text.len % PACKED_BYTES == 0 ? 1 + text.len / PACKED_BYTES : 0;
 }
 
+/* 0 also for what no script can have counted to. */
 static int64_t signed_number(const struct redis_reply *reply, size_t index)
 {
+	const int64_t most = (int64_t)MAX_NUMBER;
 	struct slice text = redis_reply_text(reply);
-	int64_t value;
+	int64_t value = 0;
 
-	if (redis_reply_type(reply) == REDIS_TYPE_STRING)
-		return index >= 1 && index <= text.len / PACKED_BYTES
-			       ? packed_get(text.data + PACKED_BYTES * (index - 1))
-			       : 0;
-	return redis_reply_i64(redis_reply_item(reply, index), &value) ? value : 0;
+	if (redis_reply_type(reply) != REDIS_TYPE_STRING) {
+		if (!redis_reply_i64(redis_reply_item(reply, index), &value))
+			return 0;
+	} else if (index >= 1 && index <= text.len / PACKED_BYTES) {
+		value = packed_get(text.data + PACKED_BYTES * (index - 1));
+	}
+	return value > most || value < -most ? 0 : value;
 }
 
 static uint64_t number(const struct redis_reply *reply, size_t index)
@@ -237,9 +241,9 @@ static void answer_settle(
 		op->limit = number(reply, 7);
 		op->retry_ms = wait_of(reply, 8);
 		op->refunded = number(reply, 9);
-		op->refused_rule[0] = op->refused_subject[0] = '\0';
+		clear_refused(op);
 		if (refused)
-			name_refused(counters, ask->refs[refused - 1].ref.slot, op);
+			name_refused(counters, ask->refs[refused - 1].ref, op);
 	}
 	if (!unknown && !ask->request.dry) {
 		follow(counters, ask);
@@ -351,14 +355,6 @@ static void not_done(struct counters *counters, struct ask *ask)
 		}
 }
 
-static void give_up(struct counters *counters, struct ask *ask)
-{
-	if (ask->kind == ASK_REFUND && !ask->give)
-		alone_refund(counters, ask->transaction, ask->refund);
-	ask_alone(counters, ask);
-	ask_free(&ask);
-}
-
 /* Once more, if it still matters. */
 static void again(struct counters *counters, struct ask *ask)
 {
@@ -418,7 +414,7 @@ static void answer_lost(struct counters *counters, struct ask *ask)
 	if (!ask->request.dry && !ask->give)
 		txn_is_local(counters, ask->transaction);
 	if (ask->kind != ASK_RESERVE || ask->request.dry) {
-		give_up(counters, ask);
+		ask_give_up(counters, ask);
 		return;
 	}
 	ask->op = NULL;
@@ -439,7 +435,7 @@ static void answer_bad(struct counters *counters, struct ask *ask, const struct 
 
 	if (which >= 1 && which <= ask->counter_count)
 		note_bad_key(counters, ask->refs[which - 1].ref);
-	give_up(counters, ask);
+	ask_give_up(counters, ask);
 }
 
 static void answer_word(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
@@ -463,7 +459,7 @@ static void answer_word(struct counters *counters, struct ask *ask, const struct
 	else if (says(reply, "BAD"))
 		answer_bad(counters, ask, reply);
 	else
-		give_up(counters, ask);
+		ask_give_up(counters, ask);
 }
 
 static void answer_none(struct counters *counters, struct ask *ask)
@@ -473,7 +469,7 @@ static void answer_none(struct counters *counters, struct ask *ask)
 		own_mark(counters->own, ask->refs[i].ref);
 	counters->in_doubt = true;
 	if (!foreign_keep(counters, ask))
-		give_up(counters, ask);
+		ask_give_up(counters, ask);
 }
 
 static void answer_error(
@@ -488,7 +484,7 @@ static void answer_error(
 	if (ask->kind == ASK_ASSERT)
 		counters->assert_at_mono_ms = counters->now.mono_ms + ASSERT_AGAIN_MS;
 	if (!foreign_keep(counters, ask))
-		give_up(counters, ask);
+		ask_give_up(counters, ask);
 }
 
 void answer_came(struct redis_call *call, const struct redis_reply *reply)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is asked of the counters, and which way each question takes: to Redis, into the queue, or to
- * a decision of our own.
+ * What is asked of the counters: each becomes a question to Redis, see ask.c, where it can be one.
  */
 #include "daemon/store/redis/counters.h"
 
@@ -77,156 +76,7 @@ void counters_free(struct counters **counters)
 	mem_free(counters);
 }
 
-/* Redis' time as far as it is known; in tests, the one that was handed in. */
-struct clock_now store_clock(const struct counters *counters)
-{
-	struct clock_now now = counters->now;
-
-	if (counters->has_offset && !counters->options.given_time)
-		now.wall_ms = (uint64_t)((int64_t)now.mono_ms + counters->offset_ms);
-	return now;
-}
-
-/* ---- one question ---- */
-
-struct ask *ask_new(struct counters *counters, enum ask_kind kind, struct store_op *op,
-	unsigned counter_room, unsigned charge_room)
-{
-	size_t places = 2 * charge_room * sizeof(uint16_t);
-	size_t bytes = sizeof(struct ask) + counter_room * sizeof(struct ask_counter) +
-		       charge_room * sizeof(struct store_charge) + places;
-	struct ask *ask = mem_alloc(bytes);
-
-	memset(ask, 0, sizeof(*ask));
-	ask->charges = (struct store_charge *)(void *)(ask + 1);
-	ask->refs = (struct ask_counter *)(void *)(ask->charges + charge_room);
-	ask->counter_of = (uint16_t *)(void *)(ask->refs + counter_room);
-	ask->place_of = ask->counter_of + charge_room;
-	ask->call.answered = answer_came;
-	ask->call.overdue = answer_overdue;
-	ask->call.writes = kind != ASK_LOOK;
-	ask->counters = counters;
-	ask->kind = kind;
-	ask->op = op;
-	ask->deadline_mono_ms = counters->now.mono_ms + counters->options.timeout_ms;
-	list_init(&ask->node);
-	if (op)
-		op->ticket = ask;
-	return ask;
-}
-
-void ask_free(struct ask **ask)
-{
-	if ((*ask)->op)
-		(*ask)->op->ticket = NULL;
-	list_remove(&(*ask)->node);
-	mem_free(&(*ask)->drops);
-	mem_free(ask);
-}
-
-unsigned ask_add(struct ask *ask, struct own_ref ref)
-{
-	for (unsigned i = 0; i < ask->counter_count; i++)
-		if (ask->refs[i].ref.slot == ref.slot)
-			return i;
-	ask->refs[ask->counter_count] = (struct ask_counter){ref, false};
-	return ask->counter_count++;
-}
-
-/* An op that is not PENDING yet is answered within its own call: nobody sleeps. */
-void op_done(struct store_op *op, bool failed)
-{
-	bool sleeps = op->state == STORE_OP_PENDING;
-
-	op->ticket = NULL;
-	op->failed = failed;
-	op->state = STORE_OP_DONE;
-	if (!sleeps)
-		return;
-	waiter_forget(op->waiter);
-	waiter_wake(op->waiter);
-}
-
-void ask_done(struct ask *ask, bool failed)
-{
-	struct store_op *op = ask->op;
-
-	ask->op = NULL;
-	if (op)
-		op_done(op, failed);
-}
-
-static void decide_alone(struct counters *counters, struct ask *ask)
-{
-	if (ask->kind == ASK_RESERVE)
-		alone_reserve(counters, (struct store_reserve *)(void *)ask->op, ask->sent);
-	else if (ask->kind == ASK_SETTLE)
-		alone_settle(counters, (struct store_settle *)(void *)ask->op);
-	else
-		alone_usage(counters, (struct store_usage *)(void *)ask->op);
-}
-
-/* A settlement of what only others know: whatever Redis makes of it is still booked. */
-static bool changed_nothing(const struct ask *ask)
-{
-	return ask->kind == ASK_SETTLE &&
-	       ((const struct store_settle *)(const void *)ask->op)->unknown;
-}
-
-void ask_alone(struct counters *counters, struct ask *ask)
-{
-	bool looks = ask->kind == ASK_LOOK || ask->request.dry;
-	bool fails = counters->options.fail && !looks;
-
-	if (!ask->op)
-		return;
-	if (!fails) {
-		decide_alone(counters, ask);
-		ask->alone = !looks && !changed_nothing(ask);
-		for (unsigned i = 0; !looks && ask->sent && i < ask->counter_count; i++)
-			own_mark(counters->own, ask->refs[i].ref);
-		counters->in_doubt = true;
-	}
-	counters->health.local += !looks;
-	ask_done(ask, fails);
-}
-
-/* Is a counter in doubt that another command may still change? Its answer comes first. */
-static bool must_wait(const struct counters *counters, const struct ask *ask)
-{
-	if (counters->state != COUNTERS_READY)
-		return true;
-	for (unsigned i = 0; i < ask->counter_count; i++)
-		if (own_is_dirty(counters->own, ask->refs[i].ref) &&
-			own_in_flight(counters->own, ask->refs[i].ref))
-			return true;
-	return false;
-}
-
-static void cannot_go(struct counters *counters, struct ask *ask)
-{
-	if (foreign_keep(counters, ask))
-		return;
-	if (ask->kind == ASK_REFUND && !ask->give)
-		alone_refund(counters, ask->transaction, ask->refund);
-	ask_alone(counters, ask);
-	ask_free(&ask);
-}
-
-void ask_go(struct counters *counters, struct ask *ask)
-{
-	uint64_t now_ms = counters->now.mono_ms;
-	bool late = now_ms >= ask->deadline_mono_ms;
-
-	if (counters->state <= COUNTERS_REFUSED || (late && ask->op) || ask->tries >= MAX_TRIES) {
-		cannot_go(counters, ask);
-	} else if (must_wait(counters, ask)) {
-		list_append(&counters->waiting, &ask->node);
-	} else if (!command_send(counters, ask,
-			   late ? counters->options.timeout_ms : ask->deadline_mono_ms - now_ms)) {
-		cannot_go(counters, ask);
-	}
-}
+/* ---- what is asked ---- */
 
 /* An op that was not answered at once sleeps. */
 static void sleep_on(struct store_op *op)
@@ -236,22 +86,6 @@ static void sleep_on(struct store_op *op)
 	op->state = STORE_OP_PENDING;
 	waiter_expect(op->waiter);
 }
-
-void counters_go_on(struct counters *counters)
-{
-	struct list again;
-	struct list *node;
-
-	if (list_is_empty(&counters->waiting))
-		return;
-	list_init(&again);
-	while ((node = list_pop(&counters->waiting)) != NULL)
-		list_append(&again, node);
-	while ((node = list_pop(&again)) != NULL)
-		ask_go(counters, LIST_ENTRY(node, struct ask, node));
-}
-
-/* ---- what is asked ---- */
 
 static void keep_charge(
 	struct ask *ask, const struct store_charge *charge, unsigned place, struct own_ref ref)
@@ -442,28 +276,43 @@ void counters_abandon(struct counters *counters, struct hash128 transaction, str
 		give_back(counters, transaction, REFUND_ABANDONED);
 }
 
-void counters_usage(struct counters *counters, struct store_usage *op, struct clock_now now)
+void ask_usage(struct counters *counters, struct store_usage *op, uint64_t deadline_mono_ms)
 {
-	struct own_ref ref;
-	struct ask *ask;
+	struct own_ref ref =
+		own_get(counters->own, &op->key, op->limit, NULL, 0, store_clock(counters).wall_ms);
+	struct ask *ask = ask_new(counters, ASK_LOOK, &op->op, 1, 0);
 
-	counters->now = now;
-	ref = own_get(counters->own, &op->key, op->limit, NULL, 0, store_clock(counters).wall_ms);
-	ask = ask_new(counters, ASK_LOOK, &op->op, 1, 0);
+	ask->deadline_mono_ms = deadline_mono_ms;
 	if (ref.slot == TABLE_NONE || is_bad_key(counters, ref))
 		ask->tries = MAX_TRIES;
 	else
 		ask_add(ask, ref);
-	op->op.state = STORE_OP_IDLE;
 	ask_go(counters, ask);
+}
+
+void counters_usage(struct counters *counters, struct store_usage *op, struct clock_now now)
+{
+	counters->now = now;
+	op->op.state = STORE_OP_IDLE;
+	ask_usage(counters, op, now.mono_ms + counters->options.timeout_ms);
 	sleep_on(&op->op);
+}
+
+/* Sends those that were gathered, and begins a new command. */
+static struct ask *send_resets(struct counters *counters, struct ask *ask)
+{
+	if (ask->counter_count)
+		ask_go(counters, ask);
+	else
+		ask_free(&ask);
+	return ask_new(counters, ASK_RESET, NULL, RESETS_A_COMMAND, 0);
 }
 
 static unsigned reset_in_redis(struct counters *counters, struct slice subject)
 {
 	struct counter_table *table = counters->own->ledger->counters;
 	uint64_t wall_ms = store_clock(counters).wall_ms;
-	struct ask *ask = ask_new(counters, ASK_RESET, NULL, SERIES_MAX, 0);
+	struct ask *ask = ask_new(counters, ASK_RESET, NULL, RESETS_A_COMMAND, 0);
 	struct counter_key key;
 	unsigned held = 0;
 
@@ -478,11 +327,11 @@ static unsigned reset_in_redis(struct counters *counters, struct slice subject)
 		table_load(table, ref.slot, wall_ms, &window);
 		held += window.total > 0;
 		ask_add(ask, ref);
+		if (ask->counter_count == RESETS_A_COMMAND)
+			ask = send_resets(counters, ask);
 	}
-	if (ask->counter_count)
-		ask_go(counters, ask);
-	else
-		ask_free(&ask);
+	ask = send_resets(counters, ask);
+	ask_free(&ask);
 	return held;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the files of the counters share: counters.c what is asked, command.c how it is put, answer.c
- * what is made of the answers, alone.c decisions without Redis, upkeep.c what goes on by itself,
- * seek.c transactions whose node is gone, foreign.c giving back what other nodes charged.
+ * What the files of the counters share: counters.c what is asked, ask.c the way that a question
+ * takes, command.c how it is put, answer.c what is made of the answers, alone.c decisions without
+ * Redis, upkeep.c what goes on by itself, seek.c transactions whose node is gone, foreign.c giving
+ * back what other nodes charged.
  */
 #ifndef REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
 #define REEVE_DAEMON_STORE_REDIS_COUNTERS_PARTS_H
@@ -19,6 +20,7 @@
 #define DROPS_A_COMMAND 64
 #define ASSERTED_A_COMMAND 16
 #define ASSERTS_OUT 4
+#define RESETS_A_COMMAND 16 /* each may answer with 61 buckets */
 #define MAX_TRIES 4
 #define ASSERT_AGAIN_MS 1000 /* after Redis refused */
 #define INCARNATION_BYTES 16
@@ -131,15 +133,10 @@ struct counters {
 	struct counters_health health;
 };
 
-/* ---- counters.c ---- */
+/* ---- ask.c ---- */
 struct ask *ask_new(struct counters *counters, enum ask_kind kind, struct store_op *op,
 	unsigned counter_room, unsigned charge_room);
 void ask_free(struct ask **ask);
-/* With the counters that this node knows the transaction to have charged. */
-struct ask *ask_about(struct counters *counters, enum ask_kind kind, struct store_op *op,
-	struct hash128 transaction);
-/* Asks for the op once more: its transaction has become a local one. */
-void ask_reserve(struct counters *counters, struct store_reserve *op, uint64_t deadline_mono_ms);
 /* Puts a counter in; its place. */
 unsigned ask_add(struct ask *ask, struct own_ref ref);
 /* Sends it, or lets it wait, or decides it here. Frees it where it is done with. */
@@ -149,9 +146,20 @@ void ask_done(struct ask *ask, bool failed);
 void op_done(struct store_op *op, bool failed);
 /* The op cannot have an answer from Redis. */
 void ask_alone(struct counters *counters, struct ask *ask);
+/* The same for what nobody waits for, too; and frees it. */
+void ask_give_up(struct counters *counters, struct ask *ask);
 /* Those that waited for something that has come. */
 void counters_go_on(struct counters *counters);
 struct clock_now store_clock(const struct counters *counters);
+
+/* ---- counters.c ---- */
+/* With the counters that this node knows the transaction to have charged. */
+struct ask *ask_about(struct counters *counters, enum ask_kind kind, struct store_op *op,
+	struct hash128 transaction);
+/* Ask for the op, also once more: its transaction has become a local one, or a counter of it had
+ * left the table. */
+void ask_reserve(struct counters *counters, struct store_reserve *op, uint64_t deadline_mono_ms);
+void ask_usage(struct counters *counters, struct store_usage *op, uint64_t deadline_mono_ms);
 
 /* ---- command.c ---- */
 /* false: it was refused, nothing is out. */
@@ -196,7 +204,11 @@ void alone_refund(struct counters *counters, struct hash128 transaction, enum re
 void alone_usage(struct counters *counters, struct store_usage *op);
 /* From now on it is decided here. */
 void txn_is_local(struct counters *counters, struct hash128 transaction);
-void name_refused(struct counters *counters, uint32_t slot, struct store_settle *op);
+/* Empties what this node holds; of others' Redis was to empty it. */
+void alone_reset(struct counters *counters, const struct ask *ask);
+void clear_refused(struct store_settle *op);
+/* Its rule and subject; nothing if it left meanwhile. */
+void name_refused(struct counters *counters, struct own_ref ref, struct store_settle *op);
 
 /* ---- upkeep.c ---- */
 void greet(struct counters *counters);

@@ -275,6 +275,25 @@ static void drop_given(struct own *own, struct slice subject)
 	}
 }
 
+void own_empty(struct own *own, struct own_ref ref, uint64_t wall_ms)
+{
+	struct counter_table *counters = own->ledger->counters;
+	char memory[COUNTER_SUBJECT_BYTES];
+	struct counter_key key;
+	struct window window;
+	uint32_t given;
+
+	if (!own_is_alive(own, ref) || !table_key(counters, ref.slot, memory, &key))
+		return;
+	given = find_given(own, &key, ref.birth);
+	if (given != TABLE_NONE)
+		table_remove(own->given, given);
+	table_load(counters, ref.slot, wall_ms, &window);
+	window.total = window.live = 0;
+	table_store(counters, ref.slot, &window, wall_ms);
+	table_forget_warning(counters, ref.slot);
+}
+
 unsigned own_reset(struct own *own, struct slice subject, struct clock_now now)
 {
 	drop_given(own, subject);

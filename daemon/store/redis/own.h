@@ -29,7 +29,7 @@ struct own {
 };
 
 struct own_ref {
-	uint32_t slot, birth; /* TABLE_NONE: there was no room; Redis alone counts then */
+	uint32_t slot, birth; /* TABLE_NONE: there was no room */
 };
 
 /* A bucket and what we hold of it. */
@@ -57,6 +57,12 @@ static inline bool own_is_alive(const struct own *own, struct own_ref ref)
 	return table_is_alive(own->ledger->counters, ref.slot, ref.birth);
 }
 
+/* Of what lives in a slot now. */
+static inline struct own_ref own_ref_of(const struct own *own, uint32_t slot)
+{
+	return (struct own_ref){slot, own->ledger->counters->entries[slot].birth};
+}
+
 static inline bool own_is_dirty(const struct own *own, struct own_ref ref)
 {
 	return own_is_alive(own, ref) && table_is_dirty(own->ledger->counters, ref.slot);
@@ -72,6 +78,8 @@ void own_answered(struct own *own, struct own_ref ref);
 uint32_t own_in_flight(const struct own *own, struct own_ref ref);
 /* Ages both tables a little. */
 void own_sweep(struct own *own, uint64_t wall_ms);
+/* Empties a counter here, and marks it. */
+void own_empty(struct own *own, struct own_ref ref, uint64_t wall_ms);
 /* Empties the counters of a subject here, and marks them; returns how many held something. */
 unsigned own_reset(struct own *own, struct slice subject, struct clock_now now);
 

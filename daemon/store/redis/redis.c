@@ -10,6 +10,9 @@
 #include "daemon/store/redis/tallies.h"
 
 #define CHANNEL_BYTES 256
+/* Of memory, for an answer: a transaction of 1,024 counters names them all, or what it gave back to
+ * each; an array of three numbers takes 168 bytes. */
+#define MAX_REPLY_BYTES ((size_t)512 * 1024)
 #define LEAVE_MS 1000 /* at the end, for what is still to be said */
 
 struct redis_store {
@@ -281,6 +284,7 @@ static void open_links(struct redis_store *redis, struct clock_now now)
 		.password_file = config->password_file,
 		.timeout_ms = config->timeout_ms,
 		.channel = SLICE_EMPTY,
+		.max_reply_bytes = MAX_REPLY_BYTES,
 		.events = &link_events,
 		.arg = redis,
 	};
@@ -289,6 +293,7 @@ static void open_links(struct redis_store *redis, struct clock_now now)
 	buf_init(&redis->channel_name, CHANNEL_BYTES);
 	buf_add_format(&redis->channel_name, "{%.*s}:hint", SLICE_ARG(config->prefix));
 	options.channel = buf_slice(&redis->channel_name);
+	options.max_reply_bytes = 0;
 	options.events = &channel_events;
 	redis->channel = redis_link_new(&options, now);
 }

@@ -76,10 +76,10 @@ static void note_holder(struct counters *counters, const struct redis_reply *rep
 {
 	struct slice holder = redis_reply_text(redis_reply_item(reply, 3));
 	int64_t left_ms = redis_reply_integer(redis_reply_item(reply, 4));
-	uint64_t until_ms = counters->now.mono_ms + (left_ms > 0 ? (uint64_t)left_ms : 0);
+	uint64_t until_ms = counters->now.mono_ms + (uint64_t)left_ms;
 	bool same;
 
-	if (holder.len != INCARNATION_BYTES) {
+	if (holder.len != INCARNATION_BYTES || left_ms <= 0) { /* it is ours, or no lease */
 		counters->held_until_mono_ms = 0;
 		return;
 	}
@@ -142,16 +142,13 @@ static void beat_answered(struct counters *counters, const struct redis_reply *r
 static void greeted(struct redis_call *call, const struct redis_reply *reply)
 {
 	struct counters *counters = LIST_ENTRY(call, struct counters, greeting);
-	bool beat = counters->beats;
+	bool beat = counters->beats, by_name = !counters->greeting_as_text;
 
 	counters->now = counters->port->now(counters->port);
 	counters->greets = counters->beats = false;
-	if (redis_reply_error(reply) == REDIS_ERROR_NOSCRIPT) {
-		counters->greeting_as_text = true;
+	counters->greeting_as_text = redis_reply_error(reply) == REDIS_ERROR_NOSCRIPT;
+	if (counters->greeting_as_text && by_name)
 		load_scripts(counters);
-	} else {
-		counters->greeting_as_text = false;
-	}
 	if (counters->state == COUNTERS_AWAY || !reply)
 		return;
 	if (beat && counters->state == COUNTERS_READY) {
@@ -159,7 +156,7 @@ static void greeted(struct redis_call *call, const struct redis_reply *reply)
 	} else if (!beat && slice_is(redis_reply_text(redis_reply_item(reply, 0)), "OK")) {
 		note_greeting(counters, reply);
 		is_ready(counters);
-	} else if (redis_reply_type(reply) != REDIS_TYPE_ERROR || counters->greeting_as_text) {
+	} else if (beat || (counters->greeting_as_text && by_name)) {
 		send_greeting(counters);
 	} else {
 		is_refused(counters);
@@ -443,9 +440,10 @@ uint64_t upkeep_next(const struct counters *counters)
 
 	if (is_greeting(counters) && counters->greet_at_mono_ms && !counters->greets)
 		next = counters->greet_at_mono_ms;
+	/* What is in doubt and may not be asserted yet for other reasons waits for an answer. */
 	if (counters->state == COUNTERS_READY && counters->in_doubt &&
-		counters->assert_at_mono_ms && counters->assert_at_mono_ms < next &&
-		counters->asserts_out < ASSERTS_OUT)
+		counters->assert_at_mono_ms > counters->now.mono_ms &&
+		counters->assert_at_mono_ms < next && counters->asserts_out < ASSERTS_OUT)
 		next = counters->assert_at_mono_ms;
 	if (foreign_next(counters) < next)
 		next = foreign_next(counters);

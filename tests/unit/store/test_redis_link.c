@@ -366,8 +366,8 @@ Test(redis_link, a_password_is_never_told)
 	rig_link();
 	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PASSWORD);
 	cr_assert(!strstr(rig_health().detail, "hush"), "%s", rig_health().detail);
-	cr_assert_str_eq(rig_health().detail,
-		"AUTH is refused: no password is set there, or no users");
+	cr_assert_str_eq(
+		rig_health().detail, "AUTH is refused: no password is set there, or no users");
 }
 
 Test(redis_link, a_password_where_none_is_set)
@@ -377,8 +377,8 @@ Test(redis_link, a_password_where_none_is_set)
 	rig.options.password_file = rig_file("hush-hush");
 	rig_link();
 	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_PASSWORD);
-	cr_assert_str_eq(rig_health().detail,
-		"AUTH is refused: no password is set there, or no users");
+	cr_assert_str_eq(
+		rig_health().detail, "AUTH is refused: no password is set there, or no users");
 }
 
 Test(redis_link, what_only_serves_to_be_sure_may_be_renamed)

@@ -53,11 +53,11 @@ Test(redis_peer, a_port_that_is_protected)
 {
 	rig_link();
 	peer_accept();
-	PEER_SAY("-DENIED Redis is running in protected mode because protected mode is enabled\r\n");
+	PEER_SAY(
+		"-DENIED Redis is running in protected mode because protected mode is enabled\r\n");
 	peer_hang_up();
 	RIG_UNTIL(rig_health().trouble == REDIS_TROUBLE_FORBIDDEN);
-	cr_assert_str_eq(
-		rig_health().detail, "DENIED: protected mode; no password is set there");
+	cr_assert_str_eq(rig_health().detail, "DENIED: protected mode; no password is set there");
 }
 
 Test(redis_peer, byte_by_byte)
