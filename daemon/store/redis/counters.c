@@ -24,7 +24,7 @@ static void draw_incarnation(struct counters *counters)
 	memcpy(counters->incarnation, text, INCARNATION_BYTES);
 }
 
-struct counters *counters_new(const struct counters_options *options, struct counters_port *port)
+struct counters *counters_new(const struct counters_options *options, struct redis_port *port)
 {
 	struct counters *counters = mem_zalloc(sizeof(*counters));
 	struct ledger_options ledger = {

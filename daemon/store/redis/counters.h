@@ -25,13 +25,6 @@
 
 struct counters;
 
-struct counters_port {
-	/* As redis_link_send(). */
-	bool (*send)(struct counters_port *port, struct redis_call *call, struct slice command,
-		uint64_t timeout_ms);
-	struct clock_now (*now)(struct counters_port *port);
-};
-
 struct counters_events { /* for the log; members may be NULL */
 	/* A key holds what cannot be ours; the counter is decided locally for its window. */
 	void (*bad_key)(void *arg, struct slice key);
@@ -53,7 +46,7 @@ struct counters_options {
 	void *arg;
 };
 
-struct counters *counters_new(const struct counters_options *options, struct counters_port *port)
+struct counters *counters_new(const struct counters_options *options, struct redis_port *port)
 	__attribute__((returns_nonnull, warn_unused_result));
 /* No call may be out. Ops that still wait are left as they are. */
 void counters_free(struct counters **counters);

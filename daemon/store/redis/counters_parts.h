@@ -83,7 +83,7 @@ struct bad_key {
 
 struct counters {
 	struct counters_options options;
-	struct counters_port *port;
+	struct redis_port *port;
 	struct own *own;
 	struct keys keys;
 	struct scripts *scripts;

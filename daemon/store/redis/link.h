@@ -130,6 +130,16 @@ static inline bool redis_call_is_out(const struct redis_call *call)
 	return call->out;
 }
 
+/* What those send through that know no connection: redis.c puts the link behind it, and tests what
+ * they like. */
+struct redis_port {
+	/* As redis_link_send(). */
+	bool (*send)(struct redis_port *port, struct redis_call *call, struct slice command,
+		uint64_t timeout_ms);
+	/* As redis_link_now(); in tests the time that counts. */
+	struct clock_now (*now)(struct redis_port *port);
+};
+
 bool redis_link_is_up(const struct redis_link *link);
 uint64_t redis_link_connection(const struct redis_link *link); /* 0: not UP */
 

@@ -10,6 +10,7 @@
 
 struct lists {
 	struct store *store;
+	struct redis_port *port;
 	struct redis_runner *runner;
 	struct shared *bans, *limits;
 	struct overrides *overrides;
@@ -143,7 +144,7 @@ bool lists_override_remove(
 /* ---- for redis.c ---- */
 
 static struct shared *new_list(struct lists *lists, const struct lists_options *options, char word,
-	const struct shared_events *events, struct redis_link *link)
+	const struct shared_events *events)
 {
 	bool is_bans = word == 'b';
 	struct shared_options shared = {
@@ -158,18 +159,19 @@ static struct shared *new_list(struct lists *lists, const struct lists_options *
 		.arg = lists,
 	};
 
-	return shared_new(&shared, link, lists->runner);
+	return shared_new(&shared, lists->port, lists->runner);
 }
 
 struct lists *lists_new(const struct lists_options *options, struct store *store,
-	struct redis_link *link, const struct scripts *scripts)
+	struct redis_port *port, const struct scripts *scripts)
 {
 	struct lists *lists = mem_zalloc(sizeof(*lists));
 
 	lists->store = store;
+	lists->port = port;
 	lists->runner = redis_runner_new(scripts, SCRIPT_LIST_PULL, SCRIPT_LIST_REMOVE);
-	lists->bans = new_list(lists, options, 'b', &ban_events, link);
-	lists->limits = new_list(lists, options, 'o', &limit_events, link);
+	lists->bans = new_list(lists, options, 'b', &ban_events);
+	lists->limits = new_list(lists, options, 'o', &limit_events);
 	lists->overrides = overrides_new(OVERRIDES_MAX);
 	store->overrides = lists->overrides;
 	buf_init(&lists->name, SHARED_MEMBER_BYTES + 1);
@@ -200,7 +202,7 @@ void lists_configure(struct lists *lists, size_t max_bans, uint64_t keep_bans_ms
 
 void lists_up(struct lists *lists, struct clock_now now)
 {
-	redis_runner_up(lists->runner, shared_link(lists->bans));
+	redis_runner_up(lists->runner, lists->port);
 	shared_up(lists->bans, now);
 	shared_up(lists->limits, now);
 }

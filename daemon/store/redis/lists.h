@@ -22,9 +22,9 @@ struct lists_options {
 
 /* Sets store->overrides, and asks store->watcher whenever it has something to tell. */
 struct lists *lists_new(const struct lists_options *options, struct store *store,
-	struct redis_link *link, const struct scripts *scripts)
+	struct redis_port *port, const struct scripts *scripts)
 	__attribute__((returns_nonnull, warn_unused_result));
-/* After the links were closed. */
+/* No call may be out. */
 void lists_free(struct lists **lists);
 /* After a reload: all bans are offered to the watcher again. */
 void lists_configure(struct lists *lists, size_t max_bans, uint64_t keep_bans_ms);

@@ -17,7 +17,7 @@
 
 struct redis_store {
 	struct store store;
-	struct counters_port port;
+	struct redis_port port;
 	struct redis_link *link, *channel;
 	struct counters *counters;
 	struct scripts *scripts;
@@ -35,18 +35,18 @@ static struct redis_store *of(struct store *store)
 
 /* ---- between link and counters ---- */
 
-static struct redis_store *of_port(struct counters_port *port)
+static struct redis_store *of_port(struct redis_port *port)
 {
 	return LIST_ENTRY(port, struct redis_store, port);
 }
 
-static bool port_send(struct counters_port *port, struct redis_call *call, struct slice command,
-	uint64_t timeout_ms)
+static bool port_send(
+	struct redis_port *port, struct redis_call *call, struct slice command, uint64_t timeout_ms)
 {
 	return redis_link_send(of_port(port)->link, call, command, timeout_ms);
 }
 
-static struct clock_now port_now(struct counters_port *port)
+static struct clock_now port_now(struct redis_port *port)
 {
 	struct redis_store *redis = of_port(port);
 
@@ -311,13 +311,13 @@ static void open_lists(struct redis_store *redis)
 	};
 
 	redis->scripts = scripts_new();
-	redis->lists = lists_new(&options, &redis->store, redis->link, redis->scripts);
+	redis->lists = lists_new(&options, &redis->store, &redis->port, redis->scripts);
 	redis->tallies = tallies_new(&(struct tallies_options){
 		.prefix = config->prefix,
 		.timeout_ms = config->timeout_ms,
 		.given_time = redis->options.given_time,
 		.store = &redis->store,
-		.link = redis->link,
+		.port = &redis->port,
 		.scripts = redis->scripts,
 	});
 }
@@ -343,7 +343,7 @@ struct store *store_redis_open(const struct redis_store_options *options, struct
 
 	redis->store.ops = &redis_ops;
 	redis->store.is_shared = true;
-	redis->port = (struct counters_port){port_send, port_now};
+	redis->port = (struct redis_port){port_send, port_now};
 	redis->options = *options;
 	redis->now = now;
 	redis->counters = counters_new(&counters, &redis->port);

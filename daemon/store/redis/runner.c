@@ -64,7 +64,7 @@ static void on_loaded(struct redis_call *call, const struct redis_reply *reply)
 	loaded->has_name = true;
 }
 
-void redis_runner_up(struct redis_runner *runner, struct redis_link *link)
+void redis_runner_up(struct redis_runner *runner, struct redis_port *port)
 {
 	for (size_t i = 0; i < runner->count; i++) {
 		struct loaded *loaded = &runner->loaded[i];
@@ -77,8 +77,8 @@ void redis_runner_up(struct redis_runner *runner, struct redis_link *link)
 			scripts_text(runner->scripts, (enum script)(runner->first + i)));
 		loaded->call.answered = on_loaded;
 		if (!redis_call_is_out(&loaded->call))
-			(void)!redis_link_send(
-				link, &loaded->call, buf_slice(&runner->out), LOAD_TIMEOUT_MS);
+			(void)!port->send(
+				port, &loaded->call, buf_slice(&runner->out), LOAD_TIMEOUT_MS);
 	}
 }
 

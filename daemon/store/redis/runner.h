@@ -18,7 +18,7 @@ struct redis_runner *redis_runner_new(const struct scripts *scripts, enum script
 /* No call may be out. */
 void redis_runner_free(struct redis_runner **runner);
 /* The connection came up: loads them. */
-void redis_runner_up(struct redis_runner *runner, struct redis_link *link);
+void redis_runner_up(struct redis_runner *runner, struct redis_port *port);
 /* Begins a call of `script`: `keys` keys and then `arguments` arguments follow in `out`. */
 void redis_runner_begin(struct redis_runner *runner, enum script script, size_t keys,
 	size_t arguments, struct buf *out);

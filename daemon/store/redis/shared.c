@@ -23,12 +23,12 @@
 static const char *const key_names[SHARED_KEYS] = {"v", "l", "f", "", "t"};
 
 struct shared *shared_new(
-	const struct shared_options *options, struct redis_link *link, struct redis_runner *runner)
+	const struct shared_options *options, struct redis_port *port, struct redis_runner *runner)
 {
 	struct shared *shared = mem_zalloc(sizeof(*shared));
 
 	shared->options = *options;
-	shared->link = link;
+	shared->port = port;
 	shared->runner = runner;
 	members_init(&shared->members, options->hash_key);
 	list_init(&shared->unsent);
@@ -79,13 +79,13 @@ void shared_add_time(struct shared *shared)
  */
 void shared_note_time(struct shared *shared, const struct redis_reply *time)
 {
-	struct clock_now now = redis_link_now(shared->link);
+	struct clock_now now = shared->port->now(shared->port);
 	uint64_t store_ms;
 	int64_t offset;
 
 	if (shared->options.given_time)
 		now = shared->now;
-	if (!redis_reply_u64(time, &store_ms) || store_ms > (uint64_t)INT64_MAX)
+	if (!redis_reply_u64(time, &store_ms) || store_ms > SHARED_MAX_MS)
 		return;
 	offset = (int64_t)store_ms - (int64_t)now.wall_ms;
 	if (!shared->has_offset || offset >= shared->offset_ms ||
@@ -101,17 +101,21 @@ int64_t shared_offset_ms(const struct shared *shared)
 	return shared->offset_ms;
 }
 
+uint64_t shared_wall_ms(const struct shared *shared, uint64_t store_ms)
+{
+	if (store_ms == UINT64_MAX)
+		return store_ms;
+	if (shared->offset_ms > 0 && store_ms < (uint64_t)shared->offset_ms)
+		return 0;
+	return store_ms - (uint64_t)shared->offset_ms;
+}
+
 /* So long ago that nobody wants to know of it. */
 bool shared_is_over(const struct shared *shared, uint64_t until_ms)
 {
 	uint64_t store_ms = shared->now.wall_ms + (uint64_t)shared->offset_ms;
 
 	return until_ms < store_ms && store_ms - until_ms > shared->options.keep_ms;
-}
-
-struct redis_link *shared_link(const struct shared *shared)
-{
-	return shared->link;
 }
 
 static uint64_t to_store(const struct shared *shared, uint64_t wall_ms)
@@ -221,14 +225,11 @@ void shared_hint(struct shared *shared, struct slice payload)
 static void offer(void *arg, struct member *member)
 {
 	struct shared *shared = arg;
-	uint64_t until = member->until_ms;
 
 	if (member->state != MEMBER_SYNCED || shared_is_over(shared, member->until_ms))
 		return;
-	if (until != UINT64_MAX)
-		until -= (uint64_t)shared->offset_ms;
 	(void)shared->options.events->put(shared->options.arg, member_name(member),
-		member_facts(member), until, member->sticky);
+		member_facts(member), shared_wall_ms(shared, member->until_ms), member->sticky);
 }
 
 void shared_configure(struct shared *shared, size_t max_members, uint64_t keep_ms)
@@ -252,8 +253,8 @@ static void each_member(void *arg, struct member *member)
 
 	if (member->state == MEMBER_REMOVED || !member->facts)
 		return;
-	if (until != UINT64_MAX && !member->guessed)
-		until -= (uint64_t)each->shared->offset_ms;
+	if (!member->guessed)
+		until = shared_wall_ms(each->shared, until);
 	(void)each->put(
 		each->arg, member_name(member), member_facts(member), until, member->sticky);
 }

@@ -47,9 +47,9 @@ struct shared_options {
 	void *arg;
 };
 
-struct shared *shared_new(const struct shared_options *options, struct redis_link *link,
+struct shared *shared_new(const struct shared_options *options, struct redis_port *port,
 	struct redis_runner *runner) __attribute__((returns_nonnull, warn_unused_result));
-/* After the link was closed. */
+/* No call may be out. */
 void shared_free(struct shared **shared);
 /* After a reload; and all members are offered again, since others may be wanted now. */
 void shared_configure(struct shared *shared, size_t max_members, uint64_t keep_ms);
@@ -78,7 +78,6 @@ void shared_run(struct shared *shared, struct clock_now now);
 void shared_flush(struct shared *shared);
 uint64_t shared_next(const struct shared *shared); /* mono_ms; 0: nothing */
 
-struct redis_link *shared_link(const struct shared *shared);
 /* Redis' wall clock minus ours, as last seen. */
 int64_t shared_offset_ms(const struct shared *shared);
 

@@ -14,6 +14,7 @@
 #define SHARED_RETRY_MS 1000
 #define SHARED_KEYS 5
 #define SHARED_EPOCH_BYTES 24
+#define SHARED_MAX_MS ((uint64_t)1 << 53) /* a time beyond it is none */
 
 struct push {
 	struct redis_call call;
@@ -24,7 +25,7 @@ struct push {
 
 struct shared {
 	struct shared_options options;
-	struct redis_link *link;
+	struct redis_port *port;
 	struct redis_runner *runner;
 	struct members members;
 	struct clock_now now;
@@ -58,6 +59,8 @@ void shared_add_time(struct shared *shared);
 void shared_note_time(struct shared *shared, const struct redis_reply *time);
 /* Redis is to be told of it. */
 void shared_queue(struct shared *shared, struct member *member, enum member_state state);
+/* Our clock for a time of Redis'; 0 for one that was before our clock began. */
+uint64_t shared_wall_ms(const struct shared *shared, uint64_t store_ms);
 bool shared_is_over(const struct shared *shared, uint64_t until_ms);
 void shared_drop(struct shared *shared, struct member *member);
 

@@ -12,7 +12,6 @@
 #include "daemon/store/redis/resp.h"
 
 #define PULL_ARGUMENTS 3
-#define MAX_MS ((uint64_t)1 << 53)
 
 /* ---- one member ---- */
 
@@ -36,14 +35,14 @@ static bool read_value(struct slice text, struct value *ret)
 
 	if (!slice_split(text, ' ', &made, &text) || !slice_split(text, ' ', &sticky, &text) ||
 		!slice_split(text, ' ', &until, &ret->facts) ||
-		units_parse_u64(made, &ret->made_ms) || ret->made_ms > MAX_MS)
+		units_parse_u64(made, &ret->made_ms) || ret->made_ms > SHARED_MAX_MS)
 		return false;
 	ret->sticky = slice_is(sticky, "1");
 	if (!ret->sticky && !slice_is(sticky, "0"))
 		return false;
 	if (slice_is(until, "inf"))
 		ret->until_ms = UINT64_MAX;
-	else if (units_parse_u64(until, &ret->until_ms) || ret->until_ms > MAX_MS)
+	else if (units_parse_u64(until, &ret->until_ms) || ret->until_ms > SHARED_MAX_MS)
 		return false;
 	return ret->facts.len <= SHARED_FACTS_BYTES && is_text(ret->facts, ' ');
 }
@@ -56,19 +55,15 @@ static bool is_same(const struct member *member, const struct value *value)
 
 static void take_value(struct shared *shared, struct member *member, const struct value *value)
 {
-	uint64_t until = value->until_ms;
-
 	member->made_ms = value->made_ms;
 	member->until_ms = value->until_ms;
 	member->sticky = value->sticky;
 	member->guessed = false;
 	member_set_facts(member, value->facts);
-	if (shared_is_over(shared, until))
+	if (shared_is_over(shared, value->until_ms))
 		return;
-	if (until != UINT64_MAX)
-		until -= (uint64_t)shared->offset_ms;
 	if (!shared->options.events->put(shared->options.arg, member_name(member),
-		    member_facts(member), until, member->sticky))
+		    member_facts(member), shared_wall_ms(shared, value->until_ms), member->sticky))
 		shared->health.bad++;
 }
 
@@ -249,7 +244,7 @@ void shared_pull(struct shared *shared)
 	resp_u64(&shared->out, SHARED_PAGE);
 	shared_add_time(shared);
 	shared->pull.answered = on_pulled;
-	if (!redis_link_send(shared->link, &shared->pull, buf_slice(&shared->out),
+	if (!shared->port->send(shared->port, &shared->pull, buf_slice(&shared->out),
 		    shared->options.timeout_ms))
 		return;
 	shared->want_new = false;

@@ -150,7 +150,7 @@ static bool send_one(struct shared *shared, struct push *push, struct member *me
 		write_remove(shared, member);
 	push->call.answered = on_pushed;
 	push->call.writes = true;
-	if (shared->out.overflow || !redis_link_send(shared->link, &push->call,
+	if (shared->out.overflow || !shared->port->send(shared->port, &push->call,
 					    buf_slice(&shared->out), shared->options.timeout_ms))
 		return false;
 	push->shared = shared;

@@ -62,7 +62,7 @@ void tallies_free(struct tallies **tallies)
 
 void tallies_up(struct tallies *tallies)
 {
-	redis_runner_up(tallies->runner, tallies->options.link);
+	redis_runner_up(tallies->runner, tallies->options.port);
 }
 
 /* ---- the question ---- */
@@ -109,8 +109,8 @@ static bool send_tally(struct tally *tally)
 
 	write_command(tallies, tally);
 	return !tallies->out.overflow &&
-	       redis_link_send(tallies->options.link, &tally->call, buf_slice(&tallies->out),
-		       tallies->options.timeout_ms);
+	       tallies->options.port->send(tallies->options.port, &tally->call,
+		       buf_slice(&tallies->out), tallies->options.timeout_ms);
 }
 
 /* ---- the answer ---- */

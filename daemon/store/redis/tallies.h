@@ -18,13 +18,13 @@ struct tallies_options {
 	uint64_t timeout_ms;
 	bool given_time;     /* tests: the times handed in count, not Redis' own */
 	struct store *store; /* for its watcher */
-	struct redis_link *link;
+	struct redis_port *port;
 	const struct scripts *scripts;
 };
 
 struct tallies *tallies_new(const struct tallies_options *options)
 	__attribute__((returns_nonnull, warn_unused_result));
-/* After the link was closed. */
+/* No call may be out. */
 void tallies_free(struct tallies **tallies);
 /* The link came up. */
 void tallies_up(struct tallies *tallies);

@@ -18,6 +18,8 @@ struct fake fake;
 static struct calls calls;
 static struct fake_command commands[FAKE_ROOM];
 static unsigned first_command, command_count;
+static char quoted_memory[65536];
+static size_t quoted_len;
 
 static const char *const script_names[SCRIPTS] = {
 	[SCRIPT_HELLO] = "hello",
@@ -112,8 +114,8 @@ static void drop_command(void)
 	command_count--;
 }
 
-static bool port_send(struct counters_port *port, struct redis_call *call, struct slice command,
-	uint64_t timeout_ms)
+static bool port_send(
+	struct redis_port *port, struct redis_call *call, struct slice command, uint64_t timeout_ms)
 {
 	(void)port;
 	if (fake.refuses || !fake.is_up)
@@ -124,7 +126,7 @@ static bool port_send(struct counters_port *port, struct redis_call *call, struc
 	return true;
 }
 
-static struct clock_now port_now(struct counters_port *port)
+static struct clock_now port_now(struct redis_port *port)
 {
 	(void)port;
 	return fake.now;
@@ -139,6 +141,18 @@ static void answer(const struct redis_reply *reply)
 	cr_assert(calls_answer(&calls, reply, fake.now.mono_ms));
 }
 
+/* With its blanks, in memory that lasts for one answer. */
+static struct slice quoted(struct slice word)
+{
+	char *text = quoted_memory + quoted_len;
+
+	cr_assert(quoted_len + word.len <= sizeof(quoted_memory));
+	for (size_t i = 0; i < word.len; i++)
+		text[i] = (char)(word.data[i] == '^' ? ' ' : word.data[i]);
+	quoted_len += word.len;
+	return slice_make(text, word.len);
+}
+
 static struct redis_reply item_of(struct slice word, char memory[static 24])
 {
 	struct redis_reply item = {.type = REDIS_TYPE_STRING, .text = word};
@@ -149,7 +163,7 @@ static struct redis_reply item_of(struct slice word, char memory[static 24])
 	if (slice_is(word, "_"))
 		item.text = SLICE_EMPTY;
 	if (word.data[0] == '\'') {
-		item.text = slice_from(word, 1);
+		item.text = quoted(slice_from(word, 1));
 		return item;
 	}
 	if (slice_is(word, "T"))
@@ -173,6 +187,7 @@ void fake_say(const char *words)
 	struct slice rest = slice_of(words), word;
 	char memory[24];
 
+	quoted_len = 0;
 	while (rest.len) {
 		if (!slice_split(rest, ' ', &word, &rest)) {
 			word = rest;
@@ -213,7 +228,7 @@ static void on_name_taken(void *arg)
 
 static const struct counters_events events = {on_bad_key, on_name_taken};
 
-void fake_setup(void)
+void fake_link_setup(void)
 {
 	fake = (struct fake){
 		.port = {port_send, port_now},
@@ -232,16 +247,26 @@ void fake_setup(void)
 	};
 	calls_init(&calls);
 	fake.scripts = scripts_new();
+}
+
+void fake_setup(void)
+{
+	fake_link_setup();
 	fake.counters = counters_new(&fake.options, &fake.port);
 	fake_turn();
 }
 
-void fake_down(void)
+void fake_link_down(void)
 {
 	fake.is_up = false;
 	while (command_count)
 		drop_command();
 	calls_end(&calls);
+}
+
+void fake_down(void)
+{
+	fake_link_down();
 	counters_down(fake.counters);
 }
 
@@ -262,16 +287,21 @@ static int load_number(const struct fake_command *command)
 	return -1;
 }
 
-void fake_up(void)
+void fake_loads(void)
 {
-	fake.is_up = true;
-	counters_up(fake.counters);
 	while (fake_is("load")) {
 		char sha[48];
 
 		snprintf(sha, sizeof(sha), "%040d", load_number(fake_command(0)));
 		fake_say_text(sha);
 	}
+}
+
+void fake_up(void)
+{
+	fake.is_up = true;
+	counters_up(fake.counters);
+	fake_loads();
 }
 
 void fake_ready(void)
@@ -315,7 +345,8 @@ struct slice fake_arg(unsigned number)
 
 void fake_turn(void)
 {
-	counters_run(fake.counters, fake.now);
+	if (fake.counters)
+		counters_run(fake.counters, fake.now);
 }
 
 void fake_pass(uint64_t ms)

@@ -2,8 +2,8 @@
 /*
  * A link that a test plays by hand, and a clock of its own: what is sent is kept in order, and is
  * answered when the test says so, with what it likes. No socket, and nothing waits. Answers are
- * written as words between blanks: an array of strings, but 17 and -17 are numbers, '17 is a string,
- * T the time now, _ an empty string, and ~ nil.
+ * written as words between blanks: an array of strings, but 17 and -17 are numbers, '17 is a string
+ * (in which ^ stands for a blank), T the time now, _ an empty string, and ~ nil.
  */
 #ifndef REEVE_TESTS_UNIT_STORE_REDIS_FAKE_H
 #define REEVE_TESTS_UNIT_STORE_REDIS_FAKE_H
@@ -26,7 +26,7 @@ struct fake_command {
 };
 
 struct fake {
-	struct counters_port port;
+	struct redis_port port;
 	struct counters_options options;
 	struct counters *counters;
 	struct scripts *scripts;
@@ -43,12 +43,18 @@ extern struct fake fake;
 /* For TestSuite: a node of three, whose limits are shared out in thirds without Redis. */
 void fake_setup(void);
 void fake_teardown(void);
+/* Without counters: a test has something else behind fake.port. The end: fake_link_down(), its own
+ * things, and fake.scripts. */
+void fake_link_setup(void);
+void fake_link_down(void);
 
 /* ---- the other side ---- */
 
 /* The connection comes up, and the scripts are loaded: what greets is next. */
 void fake_up(void);
-/* And is answered. */
+/* The loading of scripts is answered. */
+void fake_loads(void);
+/* Up, and greeted. */
 void fake_ready(void);
 /* The connection ends. */
 void fake_down(void);

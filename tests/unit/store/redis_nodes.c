@@ -85,6 +85,18 @@ static const struct redis_link_events events = {.up = on_up, .down = on_down};
 static const struct redis_link_events channel_events = {
 	.up = on_channel_up, .down = on_channel_down, .message = on_message};
 
+static bool port_send(
+	struct redis_port *port, struct redis_call *call, struct slice command, uint64_t timeout_ms)
+{
+	return redis_link_send(
+		LIST_ENTRY(port, struct node, port)->link, call, command, timeout_ms);
+}
+
+static struct clock_now port_now(struct redis_port *port)
+{
+	return redis_link_now(LIST_ENTRY(port, struct node, port)->link);
+}
+
 /* ---- life ---- */
 
 void nodes_setup(void)
@@ -120,13 +132,14 @@ struct node *nodes_start(void)
 		.hash_key = hash_key_random(),
 	};
 
-	*node = (struct node){.watcher = {.ban_put = on_ban, .ban_gone = on_gone}};
+	*node = (struct node){
+		.watcher = {.ban_put = on_ban, .ban_gone = on_gone}, .port = {port_send, port_now}};
 	node->store.watcher = &node->watcher;
 	node->link = redis_link_new(&options, nodes_now());
 	options.channel = SLICE("{reeve}:hint");
 	options.events = &channel_events;
 	node->channel = redis_link_new(&options, nodes_now());
-	node->lists = lists_new(&lists, &node->store, node->link, nodes.scripts);
+	node->lists = lists_new(&lists, &node->store, &node->port, nodes.scripts);
 	return node;
 }
 

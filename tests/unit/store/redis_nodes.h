@@ -19,6 +19,7 @@ struct node {
 	struct store store;
 	struct store_watcher watcher;
 	struct redis_link *link, *channel;
+	struct redis_port port; /* to `link` */
 	struct lists *lists;
 	unsigned puts, gones, absurd;
 	/* What it holds, by network. */

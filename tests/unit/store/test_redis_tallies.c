@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Strikes of two nodes added up by a real Redis.
+ * Strikes of two nodes added up by a real Redis; and every answer that it may give, on a fake link.
  */
 #include "daemon/store/redis/tallies.h"
 
+#include "tests/unit/store/redis_fake.h"
 #include "tests/unit/store/redis_nodes.h"
 
 #define HOUR_MS UINT64_C(3600000)
@@ -45,7 +46,7 @@ static void begin(void)
 			.timeout_ms = 5000,
 			.given_time = true,
 			.store = &t.store[i],
-			.link = node->link,
+			.port = &node->port,
 			.scripts = nodes.scripts,
 		});
 		NODES_UNTIL(redis_link_is_up(node->link));
@@ -189,4 +190,97 @@ Test(redis_tallies, no_answer_is_told_too)
 	NODES_UNTIL(t.answers == 1 + TALLIES_OUT);
 	end();
 	cr_assert_eq(t.answers, 1 + TALLIES_OUT);
+}
+
+/* ---- on a fake link ---- */
+
+static void begin_fake(void)
+{
+	fake_link_setup();
+	fake.is_up = true;
+	t.now = fake.now;
+	t.watcher.struck = on_struck;
+	t.store[0].watcher = &t.watcher;
+	t.tallies[0] = tallies_new(&(struct tallies_options){
+		.prefix = SLICE("reeve"),
+		.timeout_ms = 300,
+		.store = &t.store[0],
+		.port = &fake.port,
+		.scripts = fake.scripts,
+	});
+	tallies_up(t.tallies[0]);
+	fake_loads();
+}
+
+static void end_fake(void)
+{
+	fake_link_down();
+	tallies_free(&t.tallies[0]);
+	scripts_free(&fake.scripts);
+}
+
+TestSuite(redis_strikes, .init = begin_fake, .fini = end_fake);
+
+static bool strike(int event)
+{
+	struct store_strikes strikes = of(1, 1);
+
+	strikes.event = event;
+	return tallies_add(t.tallies[0], &strikes, t.now);
+}
+
+Test(redis_strikes, totals_are_told)
+{
+	cr_assert(strike(1) && fake_is("strike"));
+	cr_assert(slice_is(fake_key(1), "{reeve}:sa:01020300000000000000000000000000"));
+	fake_pass(300); /* late is no harm: nobody waits */
+	fake_say("OK T 1 5 0 7 0 0");
+	cr_assert(t.answers == 1 && t.unknown == 0 && t.totals.good_login);
+	cr_assert(t.totals.count[0] == 5 && t.totals.count[2] == 7 && t.asked.generation == 7);
+	cr_assert(strike(0));
+	fake_say("OK T 1 5 0 7 0 0");
+	cr_assert(t.answers == 1, "nobody asked");
+}
+
+Test(redis_strikes, what_is_no_answer)
+{
+	static const char *const answers[] = {
+		"OK",
+		"OK T 1 5 0 7 0",
+		"OK T x 5 0 7 0 0",
+		"OK T 1 5 0 -7 0 0",
+		"OK T 1 4294967296 0 7 0 0",
+		"NO T 1 5 0 7 0 0",
+	};
+	unsigned count = sizeof(answers) / sizeof(answers[0]);
+
+	for (unsigned i = 0; i < count; i++) {
+		cr_assert(strike(1));
+		fake_say(answers[i]);
+		cr_assert(t.answers == i + 1 && t.unknown == i + 1, "%s", answers[i]);
+	}
+	cr_assert(strike(1));
+	fake_say_error("OOM command not allowed when used memory > 'maxmemory'.");
+	cr_assert(strike(1));
+	fake_link_down();
+	cr_assert(t.answers == count + 2 && t.unknown == count + 2);
+	cr_assert(!strike(1), "away");
+}
+
+Test(redis_strikes, a_script_that_is_not_known_is_sent_whole_once)
+{
+	cr_assert(strike(1) && !fake_command(0)->as_text);
+	fake_say_error("NOSCRIPT No matching script. Please use EVAL.");
+	cr_assert(t.answers == 0 && fake_is("strike") && fake_command(0)->as_text);
+	fake_say_error("NOSCRIPT No matching script. Please use EVAL.");
+	cr_assert(t.answers == 1 && t.unknown == 1 && fake_out() == 0);
+}
+
+Test(redis_strikes, so_many_at_once)
+{
+	for (unsigned i = 0; i < TALLIES_OUT; i++)
+		cr_assert(strike(1));
+	cr_assert(!strike(1));
+	fake_say("OK T 1 5 0 7 0 0");
+	cr_assert(strike(1), "one is done");
 }
