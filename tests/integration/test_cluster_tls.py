@@ -66,15 +66,15 @@ class Authority:
 class TlsServer(RedisServer):
     """Its plain port is for the test; `tls_port` is the one that is tested."""
 
-    def __init__(self, certificate, key):
+    def __init__(self, certificate, key, of_clients="no", authority=""):
         self.tls_port = free_port()
+        self.more = ("--tls-auth-clients", of_clients, "--tls-ca-cert-file", authority)
         super().__init__()
         self.present(certificate, key)
 
     def present(self, certificate, key):
         """From the next start on."""
-        self.options = ("--tls-port", str(self.tls_port), "--tls-cert-file", certificate, "--tls-key-file", key,
-                        "--tls-auth-clients", "no")
+        self.options = ("--tls-port", str(self.tls_port), "--tls-cert-file", certificate, "--tls-key-file", key, *self.more)
 
     def start(self):
         super().start()
@@ -94,8 +94,8 @@ class Tls(unittest.TestCase):
         for name in (NAME, OTHER_NAME):
             cls.dns.a(name, "127.0.0.1")
 
-    def server(self, *certificate):
-        server = TlsServer(*certificate).start()
+    def server(self, *certificate, **more):
+        server = TlsServer(*certificate, **more).start()
         self.addCleanup(server.close)
         return server
 
@@ -126,6 +126,7 @@ class Tls(unittest.TestCase):
         line = node.wait_log("event=store_away")[0]
         self.assertEqual(line["why"], why, line["line"])
         self.assertIn(detail, line["detail"])
+        self.assertEqual("on that port?" in line["detail"], "on that port?" in detail)
         self.assertEqual(node.ask(one_recipient("anna@example.com", "i")), "DUNNO")
         self.assertFalse(node.asked())
         self.assertEqual(len(node.log("event=store_away")), 1)
@@ -154,6 +155,10 @@ class Tls(unittest.TestCase):
     def test_a_certificate_that_is_over(self):
         server = self.server(*self.trusted.sign("DNS:" + NAME, over=True))
         self.is_refused(NAME, server.tls_port, "tls", "certificate has expired")
+
+    def test_redis_wants_a_certificate_of_ours(self):
+        server = self.server(*self.trusted.sign("DNS:" + NAME), of_clients="yes", authority=self.trusted.path)
+        self.is_refused(NAME, server.tls_port, "tls", "alert certificate required")
 
     def test_no_tls_there(self):
         server = self.server(*self.trusted.sign("DNS:" + NAME))

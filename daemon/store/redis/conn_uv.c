@@ -6,9 +6,10 @@
  * block on a socket that does not.
  *
  * libuv tells POLLERR as a negative status and stops the handle, so that counts as readable and
- * writable: the error then comes out of read() or SO_ERROR. A poll handle is stopped at once, so
- * that the descriptor can be closed, and let go of later, from a timer: closing it in its own
- * callback is what libuv before 1.52 crashed on.
+ * writable: the error then comes out of read() or SO_ERROR. A poll handle is stopped at once and
+ * let go of later, from a timer: closing it in its own callback is what libuv before 1.52 crashed
+ * on. The descriptor stays open until then: letting go takes its number out of what the kernel
+ * watches, whoever has that number by now.
  */
 #include "daemon/store/redis/conn_uv.h"
 
@@ -76,6 +77,9 @@ static void on_reap(uv_timer_t *timer)
 
 	uv_close((uv_handle_t *)&conn->poll, on_closed);
 	uv_close((uv_handle_t *)&conn->reaper, on_closed);
+	redis_tls_end(&conn->tls, conn->redis);
+	redisFree(conn->redis);
+	conn->redis = NULL;
 }
 
 static void end(struct conn *conn)
@@ -84,9 +88,6 @@ static void end(struct conn *conn)
 		return;
 	conn->over = true;
 	uv_poll_stop(&conn->poll);
-	redis_tls_end(&conn->tls, conn->redis);
-	redisFree(conn->redis);
-	conn->redis = NULL;
 	uv_timer_start(&conn->reaper, on_reap, 0, 0);
 }
 

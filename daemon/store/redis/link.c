@@ -158,6 +158,8 @@ void link_come_up(struct redis_link *link)
 
 	link->state = STATE_UP;
 	link->connection++;
+	link->good_ip = link->ip;
+	link->has_good_ip = !link->options.where->unix_path.len;
 	link->health.connections++;
 	link->up_mono_ms = link->heard_mono_ms = link->waiting_mono_ms = link_mono_ms(link);
 	link->ask_mono_ms = link->up_mono_ms + ASK_SENTINELS_EVERY_MS;

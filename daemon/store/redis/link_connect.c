@@ -133,6 +133,7 @@ static void open_ip(struct redis_link *link, const struct ip *ip)
 	char text[IP_TEXT_BYTES];
 	bool v4 = ip_is_v4(ip);
 
+	link->ip = *ip;
 	ip_format(ip, text);
 	snprintf(link->health.address, sizeof(link->health.address), v4 ? "%s:%u" : "[%s]:%u", text,
 		(unsigned)link->port);
@@ -153,6 +154,7 @@ static bool set_host(struct redis_link *link, struct slice host, uint16_t port)
 	snprintf(link->host, sizeof(link->host), "%.*s",
 		SLICE_ARG(slice_first(host, sizeof(link->host) - 1)));
 	link->port = port;
+	link->has_good_ip = false;
 	return true;
 }
 
@@ -199,6 +201,17 @@ static void run_finding(struct redis_link *link)
 	look_up(link);
 }
 
+/* A name that cannot be looked up has not changed for that. */
+static void look_up_failed(struct redis_link *link)
+{
+	struct ip ip = link->good_ip;
+
+	if (link->has_good_ip)
+		open_ip(link, &ip);
+	else
+		link_give_up(link, REDIS_TROUBLE_NAME, "its name cannot be looked up");
+}
+
 static void run_lookup(struct redis_link *link)
 {
 	struct ip ip;
@@ -215,7 +228,7 @@ static void run_lookup(struct redis_link *link)
 		link_give_up(link, REDIS_TROUBLE_NAME, "no such name");
 		break;
 	case LOOKUP_FAILED:
-		link_give_up(link, REDIS_TROUBLE_NAME, "its name cannot be looked up");
+		look_up_failed(link);
 		break;
 	}
 }

@@ -41,6 +41,8 @@ struct redis_link {
 	uint64_t connection;
 	char host[LINK_HOST_BYTES]; /* with sentinels: the master they named last */
 	uint16_t port;
+	struct ip ip, good_ip; /* of the host: the present one, and the last that was UP */
+	bool has_good_ip;
 	bool told_role, told_info;
 	enum redis_trouble refusing; /* UP, but of no use for writes; else NONE */
 	struct redis_link_health health;

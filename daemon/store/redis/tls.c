@@ -46,7 +46,8 @@ static void explain(SSL *ssl, const char *otherwise, char detail[static REDIS_TL
 	long verified = SSL_get_verify_result(ssl);
 	unsigned long code = ERR_peek_last_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-	const char *hint = SSL_is_init_finished(ssl) ? "" : "; is there TLS on that port?";
+	bool alert = ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET; /* the other side speaks TLS */
+	const char *hint = SSL_is_init_finished(ssl) || alert ? "" : "; is there TLS on that port?";
 
 	if (verified != X509_V_OK)
 		snprintf(detail, REDIS_TLS_DETAIL_BYTES, "the certificate is refused: %s",

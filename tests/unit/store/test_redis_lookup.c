@@ -142,6 +142,28 @@ Test(redis_lookup, a_link_to_a_name)
 	redis_server_end(&server);
 }
 
+/* The DNS falls silent, and then the connection ends: Redis is where it was. */
+Test(redis_lookup, a_link_to_a_name_that_cannot_be_looked_up_any_more)
+{
+	struct redis_server *server = redis_server_start(NULL);
+	struct slice name = SLICE("redis.example");
+
+	cr_assert(fake_dns_set(fake, DNS_A, name, DNS_FOUND, SLICE("127.0.0.1"), 1000, 0, false));
+	rig_to_port(redis_server_port(server));
+	rig.hosts[0].host = name;
+	rig.options.dns = dns;
+	rig_link();
+	rig_turn();
+	advance(1);
+	RIG_UNTIL(rig.ups == 1);
+	cr_assert(fake_dns_set(fake, DNS_A, name, DNS_UNKNOWN, SLICE_EMPTY, 0, 0, false));
+	advance(3600000);
+	redis_server_say(server, "CLIENT", "KILL", "TYPE", "normal", NULL);
+	RIG_UNTIL(rig.downs == 1);
+	RIG_UNTIL((advance(1), rig.ups == 2));
+	redis_server_end(&server);
+}
+
 Test(redis_lookup, a_link_to_no_name)
 {
 	rig_to_port(6379);
