@@ -10,8 +10,7 @@
 #include "daemon/store/redis/tallies.h"
 
 #define CHANNEL_BYTES 256
-/* Of memory, for an answer: a transaction of 1,024 counters names them all, or what it gave back to
- * each; an array of three numbers takes 168 bytes. */
+/* Of memory, for an answer: Redis may name all 1,024 counters of a transaction, up to 320 bytes each. */
 #define MAX_REPLY_BYTES ((size_t)512 * 1024)
 #define LEAVE_MS 1000 /* at the end, for what is still to be said */
 

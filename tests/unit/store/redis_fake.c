@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/units.h"
 #include "daemon/store/redis/calls.h"
+#include "daemon/store/redis/packed.h"
 #include "daemon/store/redis/reply_reader.h"
 
 struct fake fake;
@@ -18,8 +19,8 @@ struct fake fake;
 static struct calls calls;
 static struct fake_command commands[FAKE_ROOM];
 static unsigned first_command, command_count;
-static char quoted_memory[65536];
-static size_t quoted_len;
+static char kept_memory[65536];
+static size_t kept_len;
 
 static const char *const script_names[SCRIPTS] = {
 	[SCRIPT_HELLO] = "hello",
@@ -141,41 +142,102 @@ static void answer(const struct redis_reply *reply)
 	cr_assert(calls_answer(&calls, reply, fake.now.mono_ms));
 }
 
-/* With its blanks, in memory that lasts for one answer. */
+/* Memory that lasts for one answer. */
+static char *keep(size_t len)
+{
+	char *text = kept_memory + kept_len;
+
+	cr_assert(kept_len + len <= sizeof(kept_memory));
+	kept_len += len;
+	return text;
+}
+
+/* With its blanks. */
 static struct slice quoted(struct slice word)
 {
-	char *text = quoted_memory + quoted_len;
+	char *text = keep(word.len);
 
-	cr_assert(quoted_len + word.len <= sizeof(quoted_memory));
 	for (size_t i = 0; i < word.len; i++)
 		text[i] = (char)(word.data[i] == '^' ? ' ' : word.data[i]);
-	quoted_len += word.len;
 	return slice_make(text, word.len);
 }
 
-static struct redis_reply item_of(struct slice word, char memory[static 24])
+static int64_t number_of(struct slice word)
+{
+	char text[24];
+
+	if (slice_is(word, "T"))
+		return (int64_t)fake.now.wall_ms;
+	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(slice_first(word, sizeof(text) - 1)));
+	return strtoll(text, NULL, 10);
+}
+
+/* Numbers with `between` between them. */
+static struct slice packed(struct slice words, char between)
+{
+	char *text = kept_memory + kept_len;
+	size_t count = 0;
+	struct slice word;
+
+	for (; words.len; count++) {
+		if (!slice_split(words, between, &word, &words)) {
+			word = words;
+			words = SLICE_EMPTY;
+		}
+		packed_put_i64(keep(PACKED_BYTES), number_of(word));
+	}
+	return slice_make(text, count * PACKED_BYTES);
+}
+
+static struct slice packed_name(struct slice word)
+{
+	char *text = keep(PACKED_BYTES);
+
+	packed_put_name(text, (uint64_t)number_of(word));
+	return slice_make(text, PACKED_BYTES);
+}
+
+static struct redis_reply item_of(struct slice word)
 {
 	struct redis_reply item = {.type = REDIS_TYPE_STRING, .text = word};
-	int64_t value;
+	struct slice rest = slice_from(word, 1);
 
 	if (slice_is(word, "~"))
 		return (struct redis_reply){.type = REDIS_TYPE_NIL, .text = SLICE_EMPTY};
 	if (slice_is(word, "_"))
 		item.text = SLICE_EMPTY;
-	if (word.data[0] == '\'') {
-		item.text = quoted(slice_from(word, 1));
-		return item;
-	}
-	if (slice_is(word, "T"))
-		snprintf(memory, 24, "%llu", (unsigned long long)fake.now.wall_ms);
-	else if (isdigit((unsigned char)word.data[0]) || (word.data[0] == '-' && word.len > 1))
-		snprintf(memory, 24, "%.*s", SLICE_ARG(slice_first(word, 23)));
-	else
-		return item;
-	if (sscanf(memory, "%lld", (long long *)&value) == 1)
-		item = (struct redis_reply){
-			.type = REDIS_TYPE_INTEGER, .integer = value, .text = SLICE_EMPTY};
+	else if (word.data[0] == '\'')
+		item.text = quoted(rest);
+	else if (word.data[0] == '#')
+		item.text = packed(rest, ',');
+	else if (word.data[0] == '@')
+		item.text = packed_name(rest);
+	else if (slice_is(word, "T") || isdigit((unsigned char)word.data[0]) ||
+		 (word.data[0] == '-' && word.len > 1))
+		return (struct redis_reply){.type = REDIS_TYPE_INTEGER,
+			.integer = number_of(word),
+			.text = SLICE_EMPTY};
 	return item;
+}
+
+/* Do the answers of the oldest command's script come packed? */
+static bool is_packed(void)
+{
+	static const char *const names[] = {
+		"reserve", "settle", "refund", "assert", "look", "reset"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fake_is(names[i]))
+			return true;
+	return false;
+}
+
+static void say_packed(struct slice words)
+{
+	struct redis_reply reply = {.type = REDIS_TYPE_STRING};
+
+	reply.text = packed(words, ' ');
+	answer(&reply);
 }
 
 void fake_say(const char *words)
@@ -185,16 +247,19 @@ void fake_say(const char *words)
 	struct redis_reply array = {
 		.type = REDIS_TYPE_ARRAY, .items = pointers, .text = SLICE_EMPTY};
 	struct slice rest = slice_of(words), word;
-	char memory[24];
 
-	quoted_len = 0;
+	kept_len = 0;
+	if (is_packed() && (slice_is(rest, "OK") || slice_starts_with(rest, SLICE("OK ")))) {
+		say_packed(slice_from(rest, 3));
+		return;
+	}
 	while (rest.len) {
 		if (!slice_split(rest, ' ', &word, &rest)) {
 			word = rest;
 			rest = SLICE_EMPTY;
 		}
 		cr_assert(array.count < FAKE_WORDS);
-		items[array.count] = item_of(word, memory);
+		items[array.count] = item_of(word);
 		pointers[array.count] = &items[array.count];
 		array.count++;
 	}
@@ -341,6 +406,51 @@ struct slice fake_arg(unsigned number)
 
 	cr_assert(command && number >= 1 && command->keys + number <= command->count);
 	return command->words[command->keys + number - 1];
+}
+
+/* ARGV[4]: its numbers and names. */
+static struct slice packed_arg(void)
+{
+	return fake_arg(4);
+}
+
+int64_t fake_number(unsigned at)
+{
+	cr_assert(packed_arg().len >= (at + 1) * PACKED_BYTES);
+	return packed_get(packed_arg().data + at * PACKED_BYTES);
+}
+
+/* Where the counters begin in it. */
+static size_t counters_at(void)
+{
+	if (fake_is("reserve"))
+		return 7 * PACKED_BYTES;
+	if (fake_is("settle"))
+		return 10 * PACKED_BYTES;
+	return fake_is("refund") ? 4 * PACKED_BYTES : PACKED_BYTES;
+}
+
+const char *fake_asserts(unsigned counter)
+{
+	static char text[4096];
+	struct slice rest = slice_from(packed_arg(), counters_at());
+	int64_t said = 0;
+	size_t len = 0;
+
+	for (unsigned i = 0; i < counter; i++) {
+		rest = slice_from(rest, said > 0 ? 2 * PACKED_BYTES * (size_t)said : 0);
+		cr_assert(rest.len >= 3 * PACKED_BYTES + 4);
+		said = packed_get(rest.data + 2 * PACKED_BYTES + 4);
+		rest = slice_from(rest, 3 * PACKED_BYTES + 4);
+	}
+	text[0] = '\0';
+	for (int64_t i = 0; i < said; i++) {
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%lld=%lld", i ? " " : "",
+			(long long)packed_get(rest.data),
+			(long long)packed_get(rest.data + PACKED_BYTES));
+		rest = slice_from(rest, 2 * PACKED_BYTES);
+	}
+	return said < 0 ? "-" : text;
 }
 
 void fake_turn(void)

@@ -3,7 +3,8 @@
  * A link that a test plays by hand, and a clock of its own: what is sent is kept in order, and is
  * answered when the test says so, with what it likes. No socket, and nothing waits. Answers are
  * written as words between blanks: an array of strings, but 17 and -17 are numbers, '17 is a string
- * (in which ^ stands for a blank), T the time now, _ an empty string, and ~ nil.
+ * (in which ^ stands for a blank), #1,2 packed numbers, @17 a packed name, T the time now, _ an empty
+ * string, and ~ nil. What begins with OK, where a script answers with packed numbers, becomes those.
  */
 #ifndef REEVE_TESTS_UNIT_STORE_REDIS_FAKE_H
 #define REEVE_TESTS_UNIT_STORE_REDIS_FAKE_H
@@ -66,6 +67,10 @@ const struct fake_command *fake_command(unsigned behind);
 bool fake_is(const char *name);
 struct slice fake_arg(unsigned number);
 struct slice fake_key(unsigned number);
+/* Of its packed argument: a number, from 0 on; and what is asserted of a counter, from 1 on, as in
+ * "28333333=2 28333334=3"; "-": nothing is. */
+int64_t fake_number(unsigned at);
+const char *fake_asserts(unsigned counter);
 /* Answers the oldest. */
 void fake_say(const char *words);
 void fake_say_error(const char *text);

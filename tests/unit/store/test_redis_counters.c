@@ -22,13 +22,13 @@ Test(redis_counters, asks_and_is_answered)
 	cr_assert(op.reserve.op.state == STORE_OP_PENDING && op.waiter.expected == 1);
 	cr_assert(fake_out() == 1 && fake_is("reserve") && !fake_command(0)->as_text);
 	cr_assert(slice_is(fake_key(3), "{reeve}:c:hourly:r:3600000:anna@example.com"));
-	cr_assert(slice_is(fake_arg(5), "1") && slice_is(fake_arg(10), "0"));
+	cr_assert(fake_number(0) == 1 && fake_number(3) == 0);
 	fake_grant(1, 4);
 	cr_assert(op.woken == 1 && op.waiter.expected == 0);
 	cr_assert(op.reserve.refused == -1 && op.charges[0].outcome == CHARGE_GRANTED);
 	cr_assert(op.charges[0].used == 4 && fake_holds(gate) == 1, "its own part");
 	fake_reserve(&op, 1, 8, gate);
-	cr_assert(slice_is(fake_arg(10), "1"), "it must know what we know");
+	cr_assert(fake_number(3) == 1, "it must know what we know");
 	fake_say("OK T 1 1 1 3 10 60000 0 28333333");
 	cr_assert(op.reserve.refused == 0 && op.charges[0].outcome == CHARGE_OVER);
 	cr_assert(op.charges[0].retry_ms == 60000 && fake_holds(gate) == 1);
@@ -51,8 +51,6 @@ Test(redis_counters, greets_with_all_in_doubt_and_asserts_it)
 	cr_assert(fake_health().in_doubt == 0);
 }
 
-/* Its arguments: counters [5], then for each the length of a bucket, birth, how many values, and
- * those: bucket, own. */
 Test(redis_counters, an_assertion_says_all_that_is_held)
 {
 	struct store_charge gate = fake_gate("hourly", "anna", 10);
@@ -64,11 +62,8 @@ Test(redis_counters, an_assertion_says_all_that_is_held)
 	fake_down();
 	fake_ready();
 	fake_turn();
-	cr_assert(
-		fake_is("assert") && slice_is(fake_arg(5), "1") && slice_is(fake_arg(6), "60000"));
-	cr_assert(slice_is(fake_arg(8), "2"));
-	cr_assert(slice_is(fake_arg(9), "28333333") && slice_is(fake_arg(10), "2"));
-	cr_assert(slice_is(fake_arg(11), "28333334") && slice_is(fake_arg(12), "3"));
+	cr_assert(fake_is("assert") && fake_number(0) == 1 && fake_number(1) == 60000);
+	cr_assert_str_eq(fake_asserts(1), "28333333=2 28333334=3");
 }
 
 /* ---- no answer in time ---- */
@@ -116,13 +111,14 @@ Test(redis_counters, overdue_and_then_late)
 	cr_assert(fake_is("unlink"), "Redis forgets the transaction, which is ours now");
 	fake_say("1");
 	fake_turn();
-	cr_assert(fake_is("assert") && slice_is(fake_arg(8), "1") && slice_is(fake_arg(10), "1"));
+	cr_assert(fake_is("assert") && strcmp(fake_asserts(1), "28333333=1") == 0);
 	fake_say("OK T");
 	/* Settled here, and asserted again. */
 	fake_settle(&op, 1, 0);
 	cr_assert(op.settle.op.state == STORE_OP_DONE && op.settle.refunded == 1);
 	fake_turn();
-	cr_assert(fake_is("assert") && slice_is(fake_arg(8), "0"), "nothing is held any more");
+	cr_assert(
+		fake_is("assert") && strcmp(fake_asserts(1), "") == 0, "nothing is held any more");
 }
 
 Test(redis_counters, the_connection_ends_first)
@@ -138,7 +134,7 @@ Test(redis_counters, the_connection_ends_first)
 	cr_assert(other.reserve.op.state == STORE_OP_DONE && fake_holds(gate) == 1,
 		"known here, whoever asks");
 	fake_turn();
-	cr_assert(fake_is("assert") && slice_is(fake_arg(10), "1"));
+	cr_assert(fake_is("assert") && strcmp(fake_asserts(1), "28333333=1") == 0);
 	cr_assert(fake_out() == 2 && strcmp(fake_command(1)->name, "unlink") == 0);
 }
 
@@ -149,8 +145,8 @@ Test(redis_counters, one_more_of_a_local_transaction_is_charged_in_redis)
 	fake_reserve(&op, 1, 7, gate);
 	fake_ready();
 	fake_reserve(&op, 1, 8, gate);
-	cr_assert(fake_is("reserve") && slice_is(fake_arg(10), "-1"), "without transaction");
-	cr_assert(slice_is(fake_arg(14), "1"), "and with what we hold asserted before");
+	cr_assert(fake_is("reserve") && fake_number(3) == -1, "without transaction");
+	cr_assert_str_eq(fake_asserts(1), "28333333=1", "what we hold goes before it");
 	fake_grant(0, 2);
 	cr_assert(op.woken == 1 && fake_holds(gate) == 2);
 	fake_settle(&op, 1, 1);
@@ -213,7 +209,7 @@ Test(redis_counters, in_doubt_and_in_flight_waits)
 	cr_assert(fake_is("reserve"));
 	fake_grant(1, 1);
 	cr_assert(third.woken == 1);
-	cr_assert(fake_is("reserve") && slice_is(fake_arg(14), "1") && slice_is(fake_arg(16), "1"),
+	cr_assert(fake_is("reserve") && strcmp(fake_asserts(1), "28333333=1") == 0,
 		"what we hold goes before it");
 	fake_grant(1, 2);
 	cr_assert(other.woken == 1 && other.charges[0].used == 2 && fake_holds(gate) == 2);
@@ -232,7 +228,7 @@ Test(redis_counters, what_waits_too_long_is_decided_here)
 	cr_assert(other.woken == 1 && fake_is_local(&other) && fake_holds(gate) == 2);
 	fake_grant(1, 1);
 	fake_until("assert");
-	cr_assert(slice_is(fake_arg(8), "1") && slice_is(fake_arg(10), "2"));
+	cr_assert_str_eq(fake_asserts(1), "28333333=2");
 }
 
 /* ---- answers that are none ---- */
@@ -273,7 +269,7 @@ Test(redis_counters, a_fence_that_is_gone)
 	cr_assert(strcmp(strchr(fence, '.'), ".2") == 0, "%s", fence);
 	fake_say("OK T 3 _ 0");
 	cr_assert(fake_is("reserve") && slice_is(fake_arg(1), fence));
-	cr_assert(slice_is(fake_arg(14), "1") && slice_is(fake_arg(16), "2"), "all is asserted");
+	cr_assert(strcmp(fake_asserts(1), "28333333=2") == 0, "all is asserted");
 	fake_grant(3, 3);
 	cr_assert(op.woken == 1 && fake_holds(gate) == 3);
 }
@@ -311,7 +307,7 @@ Test(redis_counters, a_transaction_that_is_lost)
 	fake_granted(gate, 1, 2);
 	fake_reserve(&op, 1, 8, gate);
 	fake_say("LOST T");
-	cr_assert(op.woken == 0 && fake_is("reserve") && slice_is(fake_arg(10), "-1"));
+	cr_assert(op.woken == 0 && fake_is("reserve") && fake_number(3) == -1);
 	fake_grant(0, 3);
 	cr_assert(op.woken == 1 && fake_holds(gate) == 3);
 	fake_settle(&op, 1, 1);
@@ -436,7 +432,7 @@ Test(redis_counters, settles)
 	fake_ready();
 	fake_granted(gate, 1, 3);
 	fake_settle(&op, 1, 2);
-	cr_assert(fake_is("settle") && slice_is(fake_arg(6), "3"));
+	cr_assert(fake_is("settle") && fake_number(1) == 3);
 	fake_say("OK T 4 1 0 0 0 0 0 1 1 28333333 -1");
 	cr_assert(op.woken == 1 && !op.settle.refused && op.settle.refunded == 1);
 	cr_assert(fake_holds(gate) == 2);
@@ -460,7 +456,7 @@ Test(redis_counters, settles_what_others_charged)
 	fake_granted(anna, 1, 1);
 	fake_settle(&op, 1, 1);
 	fake_say("KEYS T {reeve}:c:hourly:r:3600000:anna {reeve}:c:daily:r:3600000:bert");
-	cr_assert(op.woken == 0 && fake_is("settle") && slice_is(fake_arg(5), "2"));
+	cr_assert(op.woken == 0 && fake_is("settle") && fake_number(0) == 2);
 	fake_say("OK T 4 2 0 0 0 0 0 2 2 28333333 -2");
 	cr_assert(op.woken == 1 && op.settle.refunded == 2);
 	cr_assert(fake_holds(anna) == 1 && fake_holds(bert) == 0);
@@ -468,7 +464,7 @@ Test(redis_counters, settles_what_others_charged)
 	fake_down();
 	fake_ready();
 	fake_usage(&op, bert);
-	cr_assert(fake_is("look") && slice_is(fake_arg(8), "1") && slice_is(fake_arg(10), "-2"));
+	cr_assert(fake_is("look") && strcmp(fake_asserts(1), "28333333=-2") == 0);
 	fake_say("OK T 0 0 0");
 	cr_assert(op.usage.used == 0);
 }
@@ -499,7 +495,7 @@ Test(redis_counters, settling_without_an_answer)
 	fake_say("OK T 4 1 0 0 0 0 0 2 1 28333333 -2");
 	cr_assert(fake_holds(gate) == 1, "once");
 	fake_until("assert");
-	cr_assert(slice_is(fake_arg(8), "1") && slice_is(fake_arg(10), "1"));
+	cr_assert_str_eq(fake_asserts(1), "28333333=1");
 }
 
 Test(redis_counters, giving_back_without_an_answer)
@@ -513,7 +509,7 @@ Test(redis_counters, giving_back_without_an_answer)
 	cr_assert(fake_holds(gate) == 0);
 	fake_ready();
 	fake_until("assert");
-	cr_assert(slice_is(fake_arg(8), "0"));
+	cr_assert_str_eq(fake_asserts(1), "");
 }
 
 Test(redis_counters, a_refund_that_is_refused)
@@ -536,7 +532,7 @@ Test(redis_counters, the_next_transaction_ends_the_one_before)
 	fake_ready();
 	fake_granted(gate, 1, 2);
 	counters_abandon(fake.counters, fake_id(1), fake.now);
-	cr_assert(fake_is("refund") && slice_is(fake_arg(7), "abandon"));
+	cr_assert(fake_is("refund") && fake_number(2) == 1);
 	fake_say("OK T 3 1 2 1 28333333 -2");
 	cr_assert(fake_holds(gate) == 0);
 	fake_pass(TXN_IDLE_MS);
@@ -558,7 +554,7 @@ Test(redis_counters, ten_idle_minutes_end_it)
 	counters_tick(fake.counters, fake.now);
 	while (!fake_is("refund"))
 		fake_say("OK T 3 _ 0");
-	cr_assert(slice_is(fake_arg(7), "idle"));
+	cr_assert(fake_number(2) == 2);
 	fake_say("OK T 3 1 2 1 28333333 -2");
 	cr_assert(fake_holds(gate) == 0);
 }
@@ -615,12 +611,12 @@ Test(redis_counters, resets_in_small_pieces)
 	}
 	fake_granted(fake_gate("rule0", "anna", 10), 1, 2);
 	cr_assert(counters_reset(fake.counters, SLICE("anna"), fake.now) == 1);
-	cr_assert(fake_out() == 3 && fake_is("reset") && slice_is(fake_arg(5), "16"));
+	cr_assert(fake_out() == 3 && fake_is("reset") && fake_number(0) == 16);
 	fake_say("OK T 1 1 28333333 -5");
 	cr_assert(fake_holds(fake_gate("rule0", "anna", 10)) == 0);
-	cr_assert(fake_is("reset") && slice_is(fake_arg(5), "16"));
+	cr_assert(fake_is("reset") && fake_number(0) == 16);
 	fake_say("OK T 0");
-	cr_assert(fake_is("reset") && slice_is(fake_arg(5), "8"));
+	cr_assert(fake_is("reset") && fake_number(0) == 8);
 	fake_say("OK T 0");
 }
 
