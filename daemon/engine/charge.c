@@ -144,15 +144,6 @@ bool charge_is_over(struct ticket *ticket, struct store_op *op, struct clock_now
 	return true;
 }
 
-static bool ruleset_counts(const struct ruleset *ruleset)
-{
-	for (unsigned i = 0; i < ruleset->count; i++) {
-		if (ruleset->rules[i].ops->flags & RULE_COUNTS)
-			return true;
-	}
-	return false;
-}
-
 static void apply_settle_refusal(struct ticket *ticket)
 {
 	const struct store_settle *settle = &ticket->settle;
@@ -196,7 +187,7 @@ enum ticket_turn charge_settle(struct ticket *ticket, struct clock_now now)
 	struct store_settle *settle = &ticket->settle;
 
 	ticket->phase = TICKET_RESERVE;
-	if (!is_whole_message(request) || !ruleset_counts(ticket->ruleset) ||
+	if (!is_whole_message(request) || !ticket->ruleset->counts ||
 	    verdict_refuses(ticket->verdict.kind))
 		return TICKET_GO_ON;
 	if (hash128_is_zero(request->ids.transaction)) {

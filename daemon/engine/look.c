@@ -16,14 +16,6 @@ static bool any_holds(struct match *const *matches, size_t count, const struct r
 	return false;
 }
 
-/* Why a rule does not apply whose wants or shuns say so. */
-static enum rule_trace_kind why_not(const struct rule *rule, const struct request *request)
-{
-	if (!(rule->states & (1U << request->state)) || (rule->needs & ~request->facts))
-		return TRACE_WAITS;
-	return TRACE_EXEMPT;
-}
-
 /* TRACE_SKIPPED stands for "it applies". */
 static enum rule_trace_kind judge_conditions(const struct rule *rule, const struct request *request)
 {
@@ -34,13 +26,6 @@ static enum rule_trace_kind judge_conditions(const struct rule *rule, const stru
 	if (rule->except_count && any_holds(rule->except, rule->except_count, request))
 		return TRACE_EXEMPT;
 	return TRACE_SKIPPED;
-}
-
-static enum rule_trace_kind judge(const struct rule *rule, const struct request *request)
-{
-	if ((rule->wants & ~request->situation) | (rule->shuns & request->situation))
-		return why_not(rule, request);
-	return rule->conditional ? judge_conditions(rule, request) : TRACE_SKIPPED;
 }
 
 static struct rule_ask make_ask(struct ticket *ticket, struct rule_finding *finding)
@@ -122,22 +107,38 @@ static void add_applying(struct ticket *ticket, const struct rule *rule, unsigne
 		ask(ticket, rule, place);
 }
 
+/* Of the rules that the situation leaves, those whose conditions hold. */
+static void add_left(struct ticket *ticket, const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->left_count; i++) {
+		unsigned index = plan->left[i];
+		const struct rule *rule = &ticket->ruleset->rules[index];
+		enum rule_trace_kind kind =
+			rule->conditional ? judge_conditions(rule, &ticket->request) : TRACE_SKIPPED;
+
+		if (kind == TRACE_SKIPPED)
+			add_applying(ticket, rule, index);
+		else
+			ticket->trace[index].kind = (uint8_t)kind;
+	}
+}
+
 void look_ask_all(struct ticket *ticket)
 {
-	const struct ruleset *ruleset = ticket->ruleset;
+	struct pipeline *pipeline = ticket->pipeline;
+	size_t trace_bytes = ticket->ruleset->count * sizeof(*ticket->trace);
+	const struct plan *plan;
 
-	if (connection_is_over(ticket) && ends_here(ticket))
+	if (connection_is_over(ticket) && ends_here(ticket)) {
+		memset(ticket->trace, 0, trace_bytes);
 		return;
-	for (unsigned i = 0; i < ruleset->count; i++) {
-		const struct rule *rule = &ruleset->rules[i];
-		enum rule_trace_kind kind = judge(rule, &ticket->request);
-
-		ticket->trace[i].kind = (uint8_t)kind;
-		if (ticket->explain)
-			explain_judged(ticket, i);
-		if (kind == TRACE_SKIPPED)
-			add_applying(ticket, rule, i);
 	}
+	plan = plans_get(
+		&pipeline->plans, ticket->ruleset, ticket->ruleset_number, &ticket->request);
+	memcpy(ticket->trace, plan->trace, trace_bytes);
+	for (unsigned i = 0; ticket->explain && i < ticket->ruleset->count; i++)
+		explain_judged(ticket, i);
+	add_left(ticket, plan);
 	ticket->phase = TICKET_LOOK;
 }
 

@@ -53,6 +53,7 @@ void pipeline_free(struct pipeline **pipeline)
 	assert(old->under_way == 0);
 	ruleset_unref(&old->ruleset);
 	buf_release(&old->log_line);
+	plans_release(&old->plans);
 	mem_free(pipeline);
 }
 
@@ -114,13 +115,14 @@ struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request
 	ticket->pipeline = pipeline;
 	ticket->peer = peer;
 	ticket->ruleset = ruleset_ref(ruleset);
+	ticket->ruleset_number = tables.ruleset_number;
 	ticket->explain = explain;
 	tables.only_look = explain != NULL;
 	tables.memo = peer->memo;
 	ticket->started_ns = pipeline->services.clock_ns ? pipeline->services.clock_ns() : 0;
 	set_deadlines(ticket, now);
 	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &tables, peer->id, now);
-	ticket->trace = arena_zalloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
+	ticket->trace = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
 	ticket->applying = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->applying));
 	ticket->states = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
 	buf_init_fixed(&ticket->reply, arena_alloc(arena, REPLY_BUFFER_BYTES), REPLY_BUFFER_BYTES);

@@ -72,6 +72,7 @@ static void reserve_charges(struct ruleset *ruleset)
 	for (unsigned i = ruleset->count; i-- > 0;) {
 		ruleset->rules[i].charges_after = after;
 		after += ruleset->rules[i].max_charges;
+		ruleset->counts |= (ruleset->rules[i].ops->flags & RULE_COUNTS) != 0;
 	}
 }
 

@@ -13,6 +13,7 @@ struct ruleset {
 	struct site *site;
 	struct rule *rules;                 /* modes `off` left out */
 	unsigned count;
+	bool counts;                        /* one of them does */
 	/* Answers that belong to no rule. */
 	struct reply_template *disconnect;  /* too many errors in one connection */
 	struct reply_template *store_failed;

@@ -12,6 +12,7 @@
 #define REEVE_DAEMON_ENGINE_TICKET_H
 
 #include "daemon/engine/pipeline.h"
+#include "daemon/engine/plan.h"
 
 enum ticket_phase {
 	TICKET_BEGIN,       /* nothing was asked yet */
@@ -28,6 +29,7 @@ struct ticket {
 	struct pipeline *pipeline;
 	struct pipeline_peer *peer;
 	struct ruleset *ruleset;        /* a reference */
+	uint64_t ruleset_number;
 	enum ticket_phase phase;
 	unsigned index;                 /* in `applying`: the rule whose turn it is */
 	unsigned steps;
@@ -37,7 +39,7 @@ struct ticket {
 	uint64_t look_until_mono_ms;    /* last call of the looking rules */
 	uint64_t answer_by_mono_ms;
 	uint64_t wait_until_mono_ms;    /* while waiting: one of the two */
-	struct rule_trace *trace;       /* one for each rule */
+	struct rule_trace *trace;       /* one for each rule; written when the first phase runs */
 	uint16_t *applying;             /* indices of the rules that apply, in list order */
 	unsigned applying_count;
 	void **states;                  /* as `applying`; NULL: none */
@@ -72,6 +74,7 @@ struct pipeline {
 	uint64_t next_deadline_mono_ms; /* 0: nobody waits */
 	struct pipeline_counts counts;
 	struct buf log_line;
+	struct plans plans;
 	struct window_text windows[PIPELINE_WINDOWS];
 };
 
