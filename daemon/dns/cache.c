@@ -35,7 +35,7 @@ static struct slice put_text(char **end, struct slice text)
 }
 
 struct dns_entry *dns_entry_new(enum dns_type type, struct slice name, uint64_t hash,
-				const struct dns_answer *answer, uint64_t expires_mono_ms)
+	const struct dns_answer *answer, uint64_t expires_mono_ms)
 {
 	size_t bytes = sizeof(struct dns_entry) + answer_bytes(answer) + name.len;
 	struct dns_entry *entry = mem_alloc(bytes);
@@ -91,9 +91,41 @@ void dns_cache_init(struct dns_cache *cache, size_t max_entries)
 	list_init(&cache->lru);
 }
 
+static uint64_t load64(const char *data)
+{
+	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return word;
+}
+
+/* Its first and last bytes, its length and the type; one place for all that are too short for that. */
+static unsigned recent_place(uint16_t type, struct slice name)
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t word;
+
+	if (name.len < sizeof(word))
+		return 0;
+	word = load64(name.data) * odd ^ load64(name.data + name.len - sizeof(word));
+	return (unsigned)((word + name.len + ((uint64_t)type << 32)) * odd >> 32) %
+	       DNS_CACHE_RECENT;
+}
+
+static struct dns_entry **recent_of(struct dns_cache *cache, const struct dns_entry *entry)
+{
+	struct slice name = slice_make(entry->name, entry->name_len);
+
+	return &cache->recent[recent_place(entry->type, name)];
+}
+
 static void drop(struct dns_cache *cache, struct dns_entry *entry)
 {
 	struct dns_entry **at = &cache->buckets[entry->hash & cache->mask];
+	struct dns_entry **recent = recent_of(cache, entry);
+
+	if (*recent == entry)
+		*recent = NULL;
 
 	while (*at != entry)
 		at = &(*at)->next;
@@ -114,22 +146,45 @@ void dns_cache_release(struct dns_cache *cache)
 	mem_free(&cache->buckets);
 }
 
-static struct dns_entry *find(struct dns_cache *cache, enum dns_type type, struct slice name,
-			      uint64_t hash)
+static bool is_about(const struct dns_entry *entry, enum dns_type type, struct slice name)
+{
+	return entry->type == (uint16_t)type && entry->name_len == name.len &&
+	       memcmp(entry->name, name.data, name.len) == 0;
+}
+
+static struct dns_entry *find(
+	struct dns_cache *cache, enum dns_type type, struct slice name, uint64_t hash)
 {
 	struct dns_entry *entry = cache->buckets[hash & cache->mask];
 
 	for (; entry; entry = entry->next) {
-		if (entry->hash == hash && entry->type == (uint16_t)type &&
-			entry->name_len == name.len &&
-			memcmp(entry->name, name.data, name.len) == 0)
+		if (entry->hash == hash && is_about(entry, type, name))
 			return entry;
 	}
 	return NULL;
 }
 
+static void use(struct dns_cache *cache, struct dns_entry *entry)
+{
+	if (entry->lru.next == &cache->lru)
+		return;
+	list_remove(&entry->lru);
+	list_append(&cache->lru, &entry->lru);
+}
+
+struct dns_entry *dns_cache_recall(
+	struct dns_cache *cache, enum dns_type type, struct slice name, uint64_t mono_ms)
+{
+	struct dns_entry *entry = cache->recent[recent_place((uint16_t)type, name)];
+
+	if (!entry || !is_about(entry, type, name) || entry->expires_mono_ms <= mono_ms)
+		return NULL;
+	use(cache, entry);
+	return entry;
+}
+
 struct dns_entry *dns_cache_get(struct dns_cache *cache, enum dns_type type, struct slice name,
-				uint64_t hash, uint64_t mono_ms)
+	uint64_t hash, uint64_t mono_ms)
 {
 	struct dns_entry *entry = find(cache, type, name, hash);
 
@@ -139,10 +194,8 @@ struct dns_entry *dns_cache_get(struct dns_cache *cache, enum dns_type type, str
 		drop(cache, entry);
 		return NULL;
 	}
-	if (entry->lru.next != &cache->lru) {
-		list_remove(&entry->lru);
-		list_append(&cache->lru, &entry->lru);
-	}
+	use(cache, entry);
+	*recent_of(cache, entry) = entry;
 	return entry;
 }
 

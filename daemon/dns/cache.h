@@ -12,6 +12,7 @@
 #include "daemon/dns/dns.h"
 
 #define DNS_CACHE_ENTRY_BYTES 512
+#define DNS_CACHE_RECENT 512
 
 struct dns_entry {
 	struct list lru;
@@ -28,6 +29,7 @@ struct dns_cache {
 	struct dns_entry **buckets;
 	size_t mask;                       /* buckets - 1, a power of two - 1 */
 	struct list lru;                   /* least recently used first */
+	struct dns_entry *recent[DNS_CACHE_RECENT]; /* of the table, by a few bytes of the name */
 	size_t count, bytes;
 	size_t max_entries, max_bytes;
 	size_t sweep_at;                   /* bucket */
@@ -45,6 +47,12 @@ void dns_cache_release(struct dns_cache *cache);
 /* NULL: not there, or too old. Borrowed: take a reference to keep it. */
 struct dns_entry *dns_cache_get(struct dns_cache *cache, enum dns_type type, struct slice name,
 				uint64_t hash, uint64_t mono_ms);
+/*
+ * The same without the hash, for what was asked a moment ago: a keyed hash costs more than all the rest. NULL:
+ * dns_cache_get() has to be asked. Names that are made to meet here are as slow as others are.
+ */
+struct dns_entry *dns_cache_recall(
+	struct dns_cache *cache, enum dns_type type, struct slice name, uint64_t mono_ms);
 /* Takes a reference of its own; an older entry of the same question goes. */
 void dns_cache_put(struct dns_cache *cache, struct dns_entry *entry);
 /* Drops entries that are too old, a sixty-fourth of the table at most every five seconds. */

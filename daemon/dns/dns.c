@@ -348,15 +348,28 @@ static const struct dns_answer *ask_flight(struct dns *dns, struct dns_query *qu
 	return query->answer;
 }
 
-/* What is known, if it is of use: an UNKNOWN of a moment ago says less than an open breaker. */
+/* An UNKNOWN of a moment ago says less than an open breaker. */
+static struct dns_entry *if_of_use(const struct dns *dns, struct dns_entry *entry)
+{
+	return entry && dns->breaker.open && entry->answer->status == DNS_UNKNOWN ? NULL : entry;
+}
+
 static struct dns_entry *look_up(struct dns *dns, const struct question *question)
 {
-	struct dns_entry *entry = dns_cache_get(&dns->cache, question->type, question->name,
-						question->hash, dns->now.mono_ms);
+	return if_of_use(dns, dns_cache_get(&dns->cache, question->type, question->name,
+				      question->hash, dns->now.mono_ms));
+}
 
-	if (entry && dns->breaker.open && entry->answer->status == DNS_UNKNOWN)
-		return NULL;
-	return entry;
+/* By a name as it was given. Those in the cache are normal ones, so what is found was normal. */
+static struct dns_entry *look_up_given(struct dns *dns, struct question *question)
+{
+	struct dns_entry *entry = if_of_use(dns, dns_cache_recall(&dns->cache, question->type,
+							 question->name, dns->now.mono_ms));
+
+	if (entry)
+		return entry;
+	question->hash = question_hash(dns, question->type, question->name);
+	return look_up(dns, question);
 }
 
 static const struct dns_answer *hit(
@@ -401,9 +414,7 @@ const struct dns_answer *dns_ask(struct dns *dns, struct dns_query *query, enum 
 		question.name.len--;
 	if (question.name.len == 0 || question.name.len > NAME_MAX_BYTES)
 		return refuse(dns, query);
-	/* Names in the cache are normal ones, so what is found as it was given was normal. */
-	question.hash = question_hash(dns, type, question.name);
-	entry = look_up(dns, &question);
+	entry = look_up_given(dns, &question);
 	if (entry)
 		return hit(dns, query, entry);
 	return ask_with_care(dns, query, question, waiter);

@@ -31,6 +31,13 @@ static const struct dns_answer *get(const char *name, uint64_t now_ms)
 	return entry ? entry->answer : NULL;
 }
 
+static const struct dns_answer *recall(const char *name, uint64_t now_ms)
+{
+	struct dns_entry *entry = dns_cache_recall(&cache, DNS_A, slice_of(name), now_ms);
+
+	return entry ? entry->answer : NULL;
+}
+
 static void teardown(void)
 {
 	dns_cache_release(&cache);
@@ -130,4 +137,72 @@ Test(dns_cache, sweeping_drops_what_is_too_old)
 	for (uint64_t now_ms = 1000; now_ms < 1000 + 64 * 5000; now_ms += 1000)
 		dns_cache_sweep(&cache, now_ms);
 	cr_assert_eq(cache.count, 250);
+}
+
+Test(dns_cache, what_was_got_a_moment_ago_is_recalled_until_it_expires)
+{
+	dns_cache_init(&cache, 10);
+	put("mx1.a.test", DNS_NODATA, 1000);
+	cr_assert_null(recall("mx1.a.test", 1), "never asked for");
+	cr_assert_eq(get("mx1.a.test", 1)->status, DNS_NODATA);
+	cr_assert_eq(recall("mx1.a.test", 999), get("mx1.a.test", 999));
+	cr_assert_null(dns_cache_recall(&cache, DNS_MX, SLICE("mx1.a.test"), 1));
+	cr_assert_null(recall("mx2.a.test", 1));
+	cr_assert_null(recall("MX1.a.test", 1));
+	cr_assert_null(recall("mx1.a.test", 1000));
+}
+
+/* ASan sees to it that none of these looks at what is gone. */
+Test(dns_cache, what_has_gone_is_not_recalled)
+{
+	dns_cache_init(&cache, 2);
+	put("mx1.a.test", DNS_NODATA, 1000);
+	cr_assert_not_null(get("mx1.a.test", 1));
+	put("mx1.a.test", DNS_NXDOMAIN, 2000);
+	cr_assert_null(recall("mx1.a.test", 1), "replaced");
+	cr_assert_eq(get("mx1.a.test", 1)->status, DNS_NXDOMAIN);
+	cr_assert_eq(recall("mx1.a.test", 1)->status, DNS_NXDOMAIN);
+	put("mx1.b.test", DNS_NODATA, 1000);
+	put("mx1.c.test", DNS_NODATA, 1000);
+	cr_assert_null(recall("mx1.a.test", 1), "pushed out");
+	cr_assert_not_null(get("mx1.b.test", 1));
+	cr_assert_null(get("mx1.b.test", 1000), "too old");
+	cr_assert_null(recall("mx1.b.test", 1));
+}
+
+/* All short names share a place, and so do long ones that differ in their middle only. */
+Test(dns_cache, names_in_one_place_are_not_mixed_up)
+{
+	static const char *const names[] = { "", "a", "b", "a.test", "b.test", "a.b.c.d",
+		"12345678.1.12345678", "12345678.2.12345678" };
+	size_t count = sizeof(names) / sizeof(names[0]);
+
+	dns_cache_init(&cache, 20);
+	for (size_t i = 0; i < count; i++)
+		put(names[i], DNS_NODATA, 1000);
+	for (size_t i = 0; i < count; i++) {
+		const struct dns_answer *answer = get(names[i], 1);
+
+		cr_assert_not_null(answer);
+		for (size_t j = 0; j < count; j++) {
+			const struct dns_answer *recalled = recall(names[j], 1);
+
+			cr_assert(i == j ? recalled == answer
+					 : !recalled || recalled == get(names[j], 1));
+			cr_assert_eq(get(names[i], 1), answer);
+		}
+	}
+}
+
+Test(dns_cache, to_be_recalled_is_to_be_used)
+{
+	dns_cache_init(&cache, 2);
+	put("mx1.a.test", DNS_NODATA, 1000);
+	put("mx1.b.test", DNS_NODATA, 1000);
+	cr_assert_not_null(get("mx1.a.test", 1));
+	cr_assert_not_null(get("mx1.b.test", 1));
+	cr_assert_not_null(recall("mx1.a.test", 1));
+	put("mx1.c.test", DNS_NODATA, 1000);
+	cr_assert_not_null(get("mx1.a.test", 1));
+	cr_assert_null(get("mx1.b.test", 1));
 }
