@@ -99,7 +99,7 @@ Test(idn, folding)
 
 Test(idn, lower_is_right_for_each_byte_at_each_place)
 {
-	char text[24], copy[24];
+	char text[40], copy[40];
 
 	for (size_t len = 1; len <= sizeof(text); len++) {
 		for (unsigned byte = 0; byte < 256; byte++) {
