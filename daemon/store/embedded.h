@@ -3,7 +3,10 @@
  * The store of one machine: everything in memory in bounded tables, and behind it LMDB with dense
  * record numbers as keys. What changed goes out once a second in one durable transaction on a
  * worker thread, bans at once; counters and the transactions that charged them go out together,
- * so that after kill -9 a repeat is either known or was not counted.
+ * so that after kill -9 a repeat is either known or was not counted. One transaction is bounded
+ * (snapshot.h); what has no room follows at once in others. Measured on two cores and a virtual
+ * disk, with requests of ever other ones of a million logins: at 20,000 a second all is written
+ * within half a second; at 40,000 the disk falls behind by seconds, and kill -9 loses those.
  *
  * A disk that fails never disturbs an answer: what could not be written stays marked and is tried
  * again, after a second first, then after ever longer pauses of up to EMBEDDED_RETRY_MS.

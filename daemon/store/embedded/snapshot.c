@@ -7,11 +7,15 @@
  *
  * Counters first, all of them, is what is cheapest to write (see batch.h); if they do not fit,
  * the transactions wait for the next snapshot, which then begins with them and the counters of
- * each: so neither waits for ever, however much changes.
+ * each: so neither waits for ever, however much changes. They go some at a time, their counters
+ * in front of them, so that transactions beside each other are written as one value.
  */
 #include "daemon/store/embedded/snapshot.h"
 
 #include "daemon/store/embedded/codec.h"
+
+/* By so many a full snapshot may grow: a few groups of them. */
+#define TXN_RUN 64
 
 static bool is_full(const struct batch *batch)
 {
@@ -107,15 +111,35 @@ static void take_transaction(
 	}
 	at = batch_begin(batch, BATCH_TRANSACTIONS, slot, codec_transaction_bytes(txn));
 	batch_end(batch, codec_put_transaction(at, txn, now));
-	take_charged(batch, ledger->counters, txn);
+}
+
+/* The counters of the next dirty transactions from `*slot` on, until the snapshot is full; returns how many those are. */
+static unsigned take_counters_of_run(struct batch *batch, struct ledger *ledger, uint32_t *slot,
+	uint32_t ret_run[static TXN_RUN])
+{
+	unsigned count = 0;
+
+	while (count < TXN_RUN && !is_full(batch) &&
+		(*slot = txn_next_dirty(ledger->txns, *slot)) != TXN_NONE) {
+		struct txn *txn = txn_at(ledger->txns, *slot);
+
+		if (txn)
+			take_charged(batch, ledger->counters, txn);
+		ret_run[count++] = (*slot)++;
+	}
+	return count;
 }
 
 static void take_transactions(struct batch *batch, struct ledger *ledger, struct clock_now now)
 {
-	uint32_t slot = 0;
+	uint32_t run[TXN_RUN], slot = 0;
+	unsigned count;
 
-	while (!is_full(batch) && (slot = txn_next_dirty(ledger->txns, slot)) != TXN_NONE)
-		take_transaction(batch, ledger, slot++, now);
+	do {
+		count = take_counters_of_run(batch, ledger, &slot, run);
+		for (unsigned i = 0; i < count; i++)
+			take_transaction(batch, ledger, run[i], now);
+	} while (count == TXN_RUN);
 }
 
 static void take_counters(struct batch *batch, struct counter_table *counters)
