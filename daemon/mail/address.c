@@ -10,12 +10,16 @@
 #include "daemon/mail/idn.h"
 #include "daemon/mail/site.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Local domains that are taken off one address. Postfix would go on; what is left then
  * counts as a local address with that odd local part. */
 #define MAX_ROUTE 100
 
 #define LABEL_BYTES 63
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+#define BLOCK_BYTES 16
 
 /* Reads what stands in brackets; `literal` is lower case. */
 static bool read_literal(struct slice literal, struct ip *ret_ip)
@@ -256,42 +260,52 @@ static void read_route(struct mail_address *address, const struct site *site, st
 	finish(address, site, arena);
 }
 
-/* Does one of the eight bytes at `data` equal `byte`? `*ret_pair`: two that follow each other. */
-static inline bool word_has(const char *data, char byte, bool *ret_pair)
-{
-	const uint64_t low7 = EACH_BYTE(0x7f);
-	uint64_t word, found;
+#ifdef __SSE2__
 
-	memcpy(&word, data, sizeof(word));
-	word ^= EACH_BYTE((unsigned char)byte);
-	found = ~(((word & low7) + low7) | word | low7);
-	*ret_pair |= (found & found >> 8) != 0;
-	return found != 0;
+static inline unsigned equal_bytes(__m128i block, char byte)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte)));
 }
 
-/* A name in lower case whose labels fit, without quotes and no literal. Only what is neither very short nor very long is
- * found out quickly. */
-static bool is_simple_domain(struct slice domain)
+/* Is there a quote, a backslash, or two dots in a row among the last `len` of sixteen bytes? */
+static inline unsigned marks_in(const char *block_at, size_t len)
 {
-	bool dots = false, quotes = false, unused = false;
-	size_t i;
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)block_at);
+	unsigned counts = 0xffffU << (BLOCK_BYTES - len);
+	unsigned dots = equal_bytes(block, '.') & counts;
 
-	if (domain.len < 8 || domain.len > LABEL_BYTES)
-		return idn_labels_fit(domain) && domain.data[0] != '[' &&
-		       !memchr(domain.data, '"', domain.len) &&
-		       !memchr(domain.data, '\\', domain.len);
-	if (domain.data[0] == '[' || domain.data[0] == '.' || domain.data[domain.len - 1] == '.')
+	return (dots & dots >> 1) |
+	       ((equal_bytes(block, '"') | equal_bytes(block, '\\')) & counts);
+}
+
+/* is_simple_domain() where `text` has a block at least; each begins with the last byte of the one
+ * before, so that no pair is missed. */
+static bool has_simple_end(struct slice text, size_t len)
+{
+	const char *domain = text.data + text.len - len;
+	unsigned marks;
+
+	if (len == 0 || domain[0] == '[' || domain[0] == '.' || domain[len - 1] == '.')
 		return false;
-	/* Each word begins with the last byte of the one before, so that no pair is missed. */
-	for (i = 0; i + 8 < domain.len; i += 7) {
-		(void)word_has(domain.data + i, '.', &dots);
-		quotes |= word_has(domain.data + i, '"', &unused);
-		quotes |= word_has(domain.data + i, '\\', &unused);
-	}
-	(void)word_has(domain.data + domain.len - 8, '.', &dots);
-	quotes |= word_has(domain.data + domain.len - 8, '"', &unused);
-	quotes |= word_has(domain.data + domain.len - 8, '\\', &unused);
-	return !dots && !quotes;
+	marks = marks_in(text.data + text.len - BLOCK_BYTES, len < BLOCK_BYTES ? len : BLOCK_BYTES);
+	for (size_t i = 0; i + BLOCK_BYTES < len; i += BLOCK_BYTES - 1)
+		marks |= marks_in(domain + i, BLOCK_BYTES);
+	return !marks;
+}
+
+#endif
+
+/* Are the last `len` bytes of `text` a name whose labels fit, without quotes and no literal? */
+static bool is_simple_domain(struct slice text, size_t len)
+{
+	struct slice domain = slice_from(text, text.len - len);
+
+#ifdef __SSE2__
+	if (text.len >= BLOCK_BYTES && len <= LABEL_BYTES)
+		return has_simple_end(text, len);
+#endif
+	return idn_labels_fit(domain) && domain.data[0] != '[' &&
+	       !memchr(domain.data, '"', domain.len) && !memchr(domain.data, '\\', domain.len);
 }
 
 /* What nearly all addresses are: ASCII, local@name. `folded` in lower case; false: not as simple as that. */
@@ -303,7 +317,7 @@ static bool split_simple(struct slice raw, struct arena *arena, struct slice *re
 	*ret_folded = slice_make(copy, raw.len);
 	return idn_lower(raw, copy) &&
 	       slice_split_last(*ret_folded, '@', ret_local, ret_domain) &&
-	       is_simple_domain(*ret_domain);
+	       is_simple_domain(*ret_folded, ret_domain->len);
 }
 
 static void set_simple(struct mail_address *address, struct slice raw, struct slice folded,

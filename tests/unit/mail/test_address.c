@@ -430,3 +430,54 @@ Test(address, each_odd_byte_at_each_place_of_a_domain)
 	}
 	fixture_release(&fixture);
 }
+
+/* The domain that comes out of `local`@`domain`, all of whose bytes are letters but the two at `at`. */
+static struct mail_address read_marked(
+	struct fixture *fixture, size_t local, size_t len, size_t at, const char *marks)
+{
+	char text[128];
+	struct mail_address address;
+
+	memset(text, 'x', sizeof(text));
+	text[local] = '@';
+	for (size_t i = 0; i < 2 && marks[i] && at + i < len; i++)
+		text[local + 1 + at + i] = marks[i];
+	mail_address_read(
+		&address, slice_make(text, local + 1 + len), fixture->site, &fixture->arena);
+	cr_assert_eq(address.domain_is_local, false);
+	return address;
+}
+
+/* However it is looked for: in a few bytes or many, at the begin or the end of a block. */
+static void check_marks(struct fixture *fixture, size_t local, size_t len, size_t at)
+{
+	bool at_end = at == 0 || at + 1 == len;
+	struct mail_address plain = read_marked(fixture, local, len, at, "y");
+	struct mail_address quote = read_marked(fixture, local, len, at, "\"");
+	struct mail_address slash = read_marked(fixture, local, len, at, "\\");
+	struct mail_address dot = read_marked(fixture, local, len, at, ".");
+	struct mail_address dots = read_marked(fixture, local, len, at, "..");
+
+	cr_assert(plain.kind == DOM && plain.domain.len == len);
+	cr_assert(quote.kind == DOM && quote.domain.len == len - 1, "%zu %zu", len, at);
+	cr_assert(slash.kind == DOM && slash.domain.len == len - 1, "%zu %zu", len, at);
+	cr_assert(dot.kind == (at == 0 ? UNK : DOM) && (at_end || dot.domain.len == len));
+	cr_assert(dots.kind == (at == 0 || at + 1 < len ? UNK : DOM), "%zu %zu", len, at);
+}
+
+Test(address, marks_in_a_domain_are_seen_at_each_place)
+{
+	static const size_t locals[] = { 1, 4, 15, 40 };
+	struct fixture fixture;
+
+	setup(&fixture, NULL, NULL);
+	for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++)
+		for (size_t len = 2; len <= 63; len++)
+			for (size_t at = 0; at < len; at++) {
+				arena_reset(&fixture.arena);
+				check_marks(&fixture, locals[i], len, at);
+			}
+	cr_assert(read_marked(&fixture, 1, 64, 0, "").kind == UNK, "a label of 64");
+	cr_assert(read_marked(&fixture, 1, 64, 30, ".").kind == DOM);
+	fixture_release(&fixture);
+}
