@@ -33,7 +33,8 @@ rules:
 
 
 class Writer(threading.Thread):
-    """One smtpd: one message after the other, all asked at one node."""
+    """One smtpd: one message after the other, all asked at one node. If nodes die, it goes on at the next one with the
+    request that had no answer, as Postfix does behind a load balancer."""
 
     def __init__(self, checker, node, number):
         super().__init__(daemon=True)
@@ -44,36 +45,60 @@ class Writer(threading.Thread):
 
     def run(self):
         try:
-            with Policy(self.node.address) as link:
-                while not self.checker.ended.is_set():
-                    self._message(link)
-                self._message(link, last=True)
+            self.link = Policy(self.node.address)
+            while not self.checker.ended.is_set():
+                self._message()
+            self._message(last=True)
+            self.link.close()
         except (AssertionError, OSError) as why:
             self.failure = "%s: %r" % (self.node.name, why)
 
-    def _ask(self, link, login, state, **more):
+    def _ask(self, login, state, **more):
         self.checker.ended.wait(self.random.uniform(0, self.checker.pause_s))
         begun = time.monotonic()
-        action = link.ask(submission(login, protocol_state=state, client_port=2000 + self.number,
-                                     instance="%x.%x.1.0" % (self.number, self.messages), **more))
+        action = self._answer(submission(login, protocol_state=state, client_port=2000 + self.number,
+                                         instance="%x.%x.1.0" % (self.number, self.messages), **more))
         self.taken.append((begun, time.monotonic() - begun))
         if action != "DUNNO":
             raise AssertionError("%s at %s: %s" % (login, state, action))
 
-    def _message(self, link, last=False):
+    def _answer(self, asked):
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return self.link.ask(asked)
+            except (AssertionError, OSError):
+                if not self.checker.nodes_die or time.monotonic() > end:
+                    raise
+            self._move()
+
+    def _move(self):
+        """To another node, the next one that answers."""
+        self.checker.note("moved", "", 0, 0)
+        self.link.close()
+        nodes = self.checker.cluster.nodes
+        for step in range(1, 1 + len(nodes)):
+            self.node = nodes[(nodes.index(self.node) + step) % len(nodes)]
+            try:
+                self.link = Policy(self.node.address)
+                return
+            except OSError:
+                continue
+
+    def _message(self, last=False):
         self.messages += 1
         login = "c%d-%d@example.com" % (self.checker.chapter, self.random.randrange(LOGINS))
         recipients = self.random.choice((1, 1, 2, 3))
         for i in range(recipients):
             for _ in range(self.random.choice((1, 1, 1, 2))):
-                self._ask(link, login, "RCPT", recipient="r%d@outside.example" % i)
-        if self.random.random() < 0.25 and not last:
+                self._ask(login, "RCPT", recipient="r%d@outside.example" % i)
+        if self.random.random() < 0.25 and not last and not self.checker.nodes_die:
             self.checker.note("given back", login, 0, 0)
             return
         count = self.random.randint(1, recipients)
-        self._ask(link, login, "DATA", recipient="", recipient_count=count)
+        self._ask(login, "DATA", recipient="", recipient_count=count)
         if self.random.random() < 0.5:
-            self._ask(link, login, "END-OF-MESSAGE", recipient="", recipient_count=count, size=1000)
+            self._ask(login, "END-OF-MESSAGE", recipient="", recipient_count=count, size=1000)
         self.checker.note("settled", login, count, 1)
 
 
@@ -105,10 +130,11 @@ class Flooder(threading.Thread):
 
 
 class Checker:
-    """`nodes` daemons, each behind a gate of its own, on a Redis with a replica. store: as in cluster.Node."""
+    """`nodes` daemons, each behind a gate of its own, on a Redis with a replica. nodes_die: clients go on at another node."""
 
-    def __init__(self, seed, nodes=3, writers=3, pause_s=0.03, **more):
-        self.seed, self.pause_s = seed, pause_s
+    def __init__(self, seed, nodes=3, writers=3, pause_s=0.03, nodes_die=False, **more):
+        self.seed, self.pause_s, self.nodes_die = seed, pause_s, nodes_die
+        self.alone_of_the_dead = 0
         self.random = random.Random("%s nemesis" % seed)
         self.lock = threading.Lock()
         self.ended = threading.Event()
@@ -128,7 +154,8 @@ class Checker:
             self.close()
             raise
         self.clients = [Writer(self, node, i * writers + k) for i, node in enumerate(self.cluster) for k in range(writers)]
-        self.clients += [Flooder(self, node, i) for i, node in enumerate(self.cluster)]
+        if not nodes_die:
+            self.clients += [Flooder(self, node, i) for i, node in enumerate(self.cluster)]
 
     def _keep(self, thing):
         self.open.append(thing)
@@ -148,6 +175,8 @@ class Checker:
     def note(self, what, login, recipients, mails):
         with self.lock:
             self.counts[what] += 1
+            if not login:
+                return
             self.recipients[login] += recipients
             self.mails[login] += mails
             if login.startswith("tight"):
@@ -275,6 +304,15 @@ class Checker:
         node.child.signal(signal.SIGCONT)
         self.stops.append((node, begun, time.monotonic()))
 
+    def node_killed(self):
+        """What it had counted is in Redis, under a name that nobody has any more."""
+        node = self.random.choice(self.cluster.nodes)
+        wait_for("it is whole", lambda: self.is_whole(node), 20)
+        self.alone_of_the_dead += node.status()["store"]["local"]
+        node.kill()
+        self._some(0, 0.3)
+        node.start().ready()
+
     def quiet(self):
         """Nothing is disturbed, nor still disturbed by what was before. Where the machine itself stood still for so long
         that a node decided alone, it is tried again."""
@@ -290,7 +328,7 @@ class Checker:
 
     def alone(self):
         """Decisions without Redis so far."""
-        return sum(node.status()["store"]["local"] for node in self.cluster)
+        return self.alone_of_the_dead + sum(node.status()["store"]["local"] for node in self.cluster)
 
     ALL = ("killed stopped paused full read_only no_script wrong_type flushed fail_over slow split reset reply_lost late "
            "node_stopped quiet").split()

@@ -24,7 +24,7 @@ class Counters(unittest.TestCase):
     def play(self, seed, faults, **more):
         with Checker(seed, **more) as checker:
             wrong = checker.run(faults or checker.random.sample(Checker.ALL, len(Checker.ALL)))
-            limits, slowest = checker.over_limit(), checker.slowest()
+            limits, slowest, self.alone, self.counts = checker.over_limit(), checker.slowest(), checker.alone(), checker.counts
             most, at = checker.most_over()
             print("seed %s: %d requests, %d logins, %d recipients, %d messages; slowest %.0f ms; %d granted of 30 at most (%s): "
                   "%s" % (seed, checker.requests(), len(checker.recipients), sum(checker.recipients.values()),
@@ -39,6 +39,17 @@ class Counters(unittest.TestCase):
             self.assertEqual(wrong, [], "seed %d" % seed)
             self.assertEqual(limits, [], "seed %d" % seed)
             self.assertLess(slowest, TIMEOUT_S + ROUND_TRIP_S, "seed %d" % seed)
+
+    def test_nodes_die(self):
+        """kill -9, and who had no answer asks the same of another node, in the middle of messages: charged once. Where a
+        node decided alone meanwhile, because the machine stood still, that died with it: then once more."""
+        for attempt in range(3):
+            wrong, _, _ = self.play("nodes die %d" % (SEED + attempt), ["node_killed"] * (12 if LONG else 4), nodes_die=True)
+            if not self.alone:
+                break
+        self.assertEqual(self.alone, 0, "a machine that stands still three times")
+        self.assertEqual(wrong, [])
+        self.assertGreater(self.counts["moved"], 3)
 
     def test_without_fences(self):
         """Commands that come late count a second time, and the check says so; with fences the same is no harm."""
