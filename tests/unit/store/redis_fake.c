@@ -427,7 +427,7 @@ static size_t counters_at(void)
 		return 7 * PACKED_BYTES;
 	if (fake_is("settle"))
 		return 10 * PACKED_BYTES;
-	return fake_is("refund") ? 4 * PACKED_BYTES : PACKED_BYTES;
+	return fake_is("refund") ? 5 * PACKED_BYTES : PACKED_BYTES;
 }
 
 const char *fake_asserts(unsigned counter)

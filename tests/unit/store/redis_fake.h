@@ -14,7 +14,7 @@
 #include "daemon/store/redis/counters.h"
 #include "daemon/store/redis/scripts.h"
 
-#define FAKE_ROOM 512
+#define FAKE_ROOM 8192
 #define FAKE_WORDS 4096
 #define FAKE_BEGINS_WALL_MS UINT64_C(1700000000000)
 

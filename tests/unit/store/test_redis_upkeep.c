@@ -215,3 +215,92 @@ Test(redis_upkeep, seeks_what_others_left)
 	fake.refuses = false;
 	cr_assert(counters_next(fake.counters) > fake.now.mono_ms);
 }
+
+/* ---- giving back what others charged ---- */
+
+/* Redis names the counters of transaction 5, which this node has never seen. */
+static void give_back_as(int64_t number)
+{
+	fake_until("refund");
+	cr_assert(fake_number(2) == 0 && fake_number(4) == number, "%d", (int)fake_number(4));
+	if (fake_number(0) == 0)
+		fake_say("KEYS T {reeve}:c:hourly:r:3600000:anna");
+	cr_assert(fake_is("refund") && fake_number(0) == 1 && fake_number(4) == number);
+}
+
+static void holds(const char *values)
+{
+	fake_turn();
+	fake_until("assert");
+	cr_assert_str_eq(fake_asserts(1), values);
+	fake_say("OK T");
+}
+
+Test(redis_upkeep, gives_back_what_others_charged)
+{
+	fake_ready();
+	counters_refund(fake.counters, fake_id(5), fake.now);
+	give_back_as(1);
+	fake_say("OK T 3 1 2 1 28333333 -2");
+	holds("28333333=-2");
+	counters_refund(fake.counters, fake_id(6), fake.now);
+	give_back_as(2);
+}
+
+/* The answer is lost, and Redis may have done it: the same again, until it says what it took. */
+Test(redis_upkeep, gives_it_back_once_whatever_becomes_of_the_answer)
+{
+	fake_ready();
+	counters_refund(fake.counters, fake_id(5), fake.now);
+	give_back_as(1);
+	fake_down();
+	fake_pass(5000);
+	fake_ready();
+	fake_turn();
+	give_back_as(1);
+	fake_say_error("OOM command not allowed when used memory > 'maxmemory'.");
+	while (fake_out())
+		fake_say("OK T");
+	fake_turn();
+	cr_assert(!fake_is("refund"), "not at once");
+	fake_pass(999);
+	cr_assert(!fake_is("refund"));
+	fake_pass(1);
+	give_back_as(1);
+	fake_say("OK T 3 1 0 1 28333333 -2");
+	holds("28333333=-2");
+	fake_pass(5000);
+	cr_assert(!fake_is("refund"), "that was it");
+}
+
+Test(redis_upkeep, what_cannot_be_given_back_yet_is_kept_for_a_while)
+{
+	for (uint64_t i = 1; i <= 5000; i++)
+		counters_refund(fake.counters, fake_id(i), fake.now);
+	fake_pass(1000);
+	fake_up();
+	fake_say("OK T 3 _ 0");
+	for (unsigned rounds = 0, count = 0; count < 4096; rounds++) {
+		cr_assert(rounds < 10000, "%u", count);
+		if (!fake_out())
+			fake_turn();
+		count += fake_is("refund");
+		if (fake_out())
+			fake_say("OK T 0 0 0");
+	}
+	fake_turn();
+	cr_assert(!fake_is("refund"), "no more than so many");
+	fake_down();
+	counters_refund(fake.counters, fake_id(1), fake.now);
+	fake_ready();
+	fake.refuses = true;
+	fake_turn();
+	fake.refuses = false;
+	fake_down();
+	fake_pass(TXN_IDLE_MS);
+	fake_ready();
+	fake_until("refund"); /* it is tried a last time */
+	fake_say_error("ERR");
+	fake_pass(1000);
+	cr_assert(!fake_is("refund"), "Redis has forgotten that transaction by now");
+}
