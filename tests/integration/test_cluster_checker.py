@@ -60,8 +60,9 @@ class Counters(unittest.TestCase):
         self.assertTrue(wrong)
         for line in wrong:
             self.assertRegex(line, r"^(c\d-\d|tight\d)@example.com .* has \d+, granted were \d+")
-        wrong, _, _ = self.play("late %d" % SEED, faults, writers=writers)
-        self.assertEqual(wrong, [])
+        if LONG:                        # else it is among the faults above
+            wrong, _, _ = self.play("late %d" % SEED, faults, writers=writers)
+            self.assertEqual(wrong, [])
 
 
 if __name__ == "__main__":
