@@ -312,8 +312,8 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
 $(BUILD)/bench/load: $(BUILD)/tests/bench/load.o $(call objects,$(SRC_bench_load))
 	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $^ $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
 
-# The one that measures a part of the daemon itself.
-$(BUILD)/bench/maillog: $(BUILD)/tests/bench/maillog.o $(call libs,$(ALL_LIBS))
+# Those that measure a part of the daemon itself.
+$(BUILD)/bench/maillog $(BUILD)/bench/bans: $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call libs,$(ALL_LIBS))
 	$(call say,LD      $@)mkdir -p $(@D) && $(LINK) -o $@.$$$$ $< \
 		$(call group,$(call libs,$(ALL_LIBS))) $(PKG_LIBS) -lm -lpthread && mv -f $@.$$$$ $@
 

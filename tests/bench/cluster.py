@@ -7,9 +7,11 @@ RCPT, DATA and END-OF-MESSAGE, unless --mix rcpt asks for the harshest.
 The commands of the bare server are a reeved's, taken by MONITOR: RCPT reserves, DATA and END-OF-MESSAGE settle; it
 keeps nothing, looks at nothing but what stands in them, and says DUNNO. Slices are run in turn as in run.py, and a ratio
 is the median over neighbours. Redis' own time is what INFO cpu says; instructions are callgrind's, of the difference of
-two runs; system calls are those of strace -c, reeved's in the same way.
+two runs; system calls are those of strace -c, reeved's in the same way. In the end a node starts with 100,000 bans on Redis' list,
+with processes and all until reevectl sees the last one, and build/release/bench/bans asks such a list for addresses.
 """
 import argparse
+import json
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
@@ -34,6 +37,7 @@ dns: {{ servers: ["127.0.0.1:{dns}"] }}
 site: {{ origin: example.com, domains: [example.com] }}
 rules:
 {rules}
+bans: {{ mode: enforce }}
 log: {{ to: stderr, decisions: {decisions} }}
 """
 RULE = "  - {{ name: limit{0}, check: rate, per: {1}, limits: [{{ limit: 1000000000/1h }}], warn_at: off }}"
@@ -49,7 +53,7 @@ class ClusterBench(Bench):
         self.admin = self.redis.client()
         self.number = 0
 
-    def reeved(self, kind, wrap=(), limits=1):
+    def reeved(self, kind, wrap=(), limits=1, greet=True):
         address = self.address(kind, "reeved")
         folder = tempfile.mkdtemp(prefix="reeved-", dir=self.dir)
         config = os.path.join(folder, "reeve.yaml")
@@ -59,7 +63,9 @@ class ClusterBench(Bench):
                                      node="bench%d" % self.number, decisions=self.args.decisions,
                                      rules="\n".join(RULE.format(i, PER[i]) for i in range(limits))))
         server = self._start("reeved", [*wrap, self.args.reeved, "-c", config], address)
-        self.load(server, 1, requests=200)      # connected, scripts loaded
+        server.control = f"{folder}/control.sock"
+        if greet:
+            self.load(server, 1, requests=200)  # connected, scripts loaded
         return server
 
     def load(self, server, connections, **options):
@@ -115,6 +121,12 @@ class ClusterBench(Bench):
         address = self.address(kind, "responder")
         command = [f"{BUILD}/bench/responder", "--redis", self.template(limits), str(self.redis.port), address]
         return self._start("responder", [*wrap, *command], address)
+
+    def status(self, server):
+        """What reevectl says of the store, or None while nobody answers."""
+        done = subprocess.run([f"{BUILD}/reevectl", "--socket", server.control, "--json", "status"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        return json.loads(done.stdout)["store"] if done.returncode == 0 else None
 
     def redis_us(self):
         facts = self.admin("INFO", "cpu").decode()
@@ -205,6 +217,51 @@ def system_calls(bench, connections, count, limits):
           f"system calls a request ({', '.join(f'{name} {number / count:.2f}' for name, number in most)})", flush=True)
 
 
+def fill_bans(bench, count):
+    """Puts so many bans into Redis, made as one that a reeved put there."""
+    server = bench.reeved("unix")
+    subprocess.run([f"{BUILD}/reevectl", "--socket", server.control, "ban", "add", "198.51.100.1", "--for", "1d"],
+                   stdout=subprocess.DEVNULL, check=True)
+    while not bench.admin("HGET", "{reeve}:bf", "198.51.100.1/32"):
+        time.sleep(0.01)
+    value = bench.admin("HGET", "{reeve}:bf", "198.51.100.1/32")
+    ends = value.split()[2]
+    bench.stop()
+    numbers = range(2, count + 1)
+    for first in range(0, len(numbers), 1000):
+        some = numbers[first:first + 1000]
+        members = ["%d.%d.%d.%d/32" % (11 + n % 80, n >> 16, n >> 8 & 255, n & 255) for n in some]
+        bench.admin.many([["HSET", "{reeve}:bf", *(word for m in members for word in (m, value))],
+                          ["ZADD", "{reeve}:bl", *(word for n, m in zip(some, members) for word in (n, m))],
+                          ["ZADD", "{reeve}:b", *(word for m in members for word in (ends, m))]])
+    bench.admin("HSET", "{reeve}:bv", "v", count)
+
+
+def bans(bench, count):
+    """A node that starts: when it has all bans, and Redis' longest command until then. Then, what a look-up costs."""
+    fill_bans(bench, count)
+    times = []
+    bench.admin("CONFIG", "SET", "slowlog-max-len", 100000)
+    bench.admin("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    bench.admin("SLOWLOG", "RESET")
+    for _ in range(5):
+        begin = time.monotonic()
+        server = bench.reeved("unix", greet=False)
+        health = None
+        while not health or not health["ban_list"]["complete"] or health["ban_list"]["members"] < count:
+            health = bench.status(server)
+            if time.monotonic() - begin > 60:
+                sys.exit(f"the bans do not come: {health}")
+        times.append(time.monotonic() - begin)
+        bench.stop()
+    bench.admin("CONFIG", "SET", "slowlog-log-slower-than", 10000)
+    pages = sorted(entry[2] for entry in bench.admin("SLOWLOG", "GET", -1) if entry[3][0].upper() == b"EVALSHA")
+    print(f"{count} bans: a node that starts has them after {statistics.median(times):.2f} s (median of five; the slowest "
+          f"{max(times):.2f} s); Redis' commands for that: {pages[len(pages) // 2] / 1000:.1f} ms (median), "
+          f"{pages[-1] / 1000:.1f} ms (longest)", flush=True)
+    subprocess.run([f"{BUILD}/bench/bans", str(count)], check=True)
+
+
 def main():
     p = argparse.ArgumentParser(description="reeved with Redis against the bare server")
     p.add_argument("--reeved", default=f"{BUILD}/reeved")
@@ -216,6 +273,7 @@ def main():
     p.add_argument("--warm", type=float, default=1.0)
     p.add_argument("--logins", type=int, default=10000)
     p.add_argument("--decisions", default="all")
+    p.add_argument("--bans", type=int, default=100000, help="0: leave out")
     p.add_argument("--count", type=int, default=10000, help="requests of a callgrind run; 0: leave out")
     args = p.parse_args()
     args.bare = args.memory = False
@@ -235,6 +293,8 @@ def main():
                 system_calls(bench, 64, 50000, limits)
             if args.count and shutil.which("valgrind"):
                 instructions(bench, 64, args.count, limits)
+        if args.bans:
+            bans(bench, args.bans)
     finally:
         bench.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,38 +11,30 @@
 
 /* ---- reading ---- */
 
-/* A script that has done what was asked answers with packed numbers in a string, the time first: it
- * counts as value 1, behind an OK. Whatever else it says is an array of a word and the like. */
-static size_t count_of(const struct redis_reply *reply)
-{
-	struct slice text = redis_reply_text(reply);
+/* A script that has done what was asked answers with packed numbers in a string; whatever else it says
+ * is an array of a word, the time, and more. */
+struct numbers {
+	const char *at;
+	size_t count;
+};
 
-	if (redis_reply_type(reply) != REDIS_TYPE_STRING)
-		return redis_reply_count(reply);
-	return text.len % PACKED_BYTES == 0 ? 1 + text.len / PACKED_BYTES : 0;
+static int64_t signed_number(const struct numbers *numbers, size_t index)
+{
+	return index < numbers->count ? packed_get(numbers->at + PACKED_BYTES * index) : 0;
 }
 
-/* 0 also for what no script can have counted to. */
-static int64_t signed_number(const struct redis_reply *reply, size_t index)
+static uint64_t number(const struct numbers *numbers, size_t index)
 {
-	const int64_t most = (int64_t)MAX_NUMBER;
-	struct slice text = redis_reply_text(reply);
-	int64_t value = 0;
-
-	if (redis_reply_type(reply) != REDIS_TYPE_STRING) {
-		if (!redis_reply_i64(redis_reply_item(reply, index), &value))
-			return 0;
-	} else if (index >= 1 && index <= text.len / PACKED_BYTES) {
-		value = packed_get(text.data + PACKED_BYTES * (index - 1));
-	}
-	return value > most || value < -most ? 0 : value;
-}
-
-static uint64_t number(const struct redis_reply *reply, size_t index)
-{
-	int64_t value = signed_number(reply, index);
+	int64_t value = signed_number(numbers, index);
 
 	return value > 0 ? (uint64_t)value : 0;
+}
+
+static uint64_t item_number(const struct redis_reply *reply, size_t index)
+{
+	uint64_t value;
+
+	return redis_reply_u64(redis_reply_item(reply, index), &value) ? value : 0;
 }
 
 static bool says(const struct redis_reply *reply, const char *word)
@@ -51,18 +43,18 @@ static bool says(const struct redis_reply *reply, const char *word)
 }
 
 /* -1 is never. */
-static uint64_t wait_of(const struct redis_reply *reply, size_t index)
+static uint64_t wait_of(const struct numbers *numbers, size_t index)
 {
-	int64_t value = signed_number(reply, index);
+	int64_t value = signed_number(numbers, index);
 
 	return value < 0 ? UINT64_MAX : (uint64_t)value;
 }
 
 /* An answer is never too early, only late by what it took to come: the largest of the last seconds
  * is the nearest. */
-void note_time(struct counters *counters, const struct redis_reply *reply, bool surely)
+void note_time(struct counters *counters, uint64_t time_ms, bool surely)
 {
-	uint64_t time_ms = number(reply, 1), now_ms = counters->now.mono_ms;
+	uint64_t now_ms = counters->now.mono_ms;
 	int64_t offset_ms = (int64_t)time_ms - (int64_t)now_ms;
 
 	if (time_ms == 0 || time_ms > MAX_NUMBER)
@@ -78,24 +70,24 @@ void note_time(struct counters *counters, const struct redis_reply *reply, bool 
 /* ---- booking ---- */
 
 static void book_differences(struct counters *counters, const struct ask *ask,
-	const struct redis_reply *reply, size_t first)
+	const struct numbers *numbers, size_t first)
 {
-	for (size_t i = first, count = count_of(reply); i + 2 < count; i += 3) {
-		uint64_t which = number(reply, i);
+	for (size_t i = first, count = numbers->count; i + 2 < count; i += 3) {
+		uint64_t which = number(numbers, i);
 
 		if (which >= 1 && which <= ask->counter_count)
-			own_book(counters->own, ask->refs[which - 1].ref, number(reply, i + 1),
-				signed_number(reply, i + 2));
+			own_book(counters->own, ask->refs[which - 1].ref, number(numbers, i + 1),
+				signed_number(numbers, i + 2));
 	}
 }
 
 static void set_version(
-	struct counters *counters, struct hash128 transaction, const struct redis_reply *reply)
+	struct counters *counters, struct hash128 transaction, const struct numbers *numbers)
 {
 	struct txn *txn = txn_find(counters->own->ledger->txns, transaction);
 
 	if (txn && !txn->local)
-		txn->version = (uint32_t)number(reply, 2);
+		txn->version = (uint32_t)number(numbers, 1);
 }
 
 /* The ledger's counters as they were before, but with what Redis says. */
@@ -174,8 +166,7 @@ static size_t values_of(const struct ask *ask)
 	return ask->request.dry ? 7 : 5;
 }
 
-static void book_reserve(
-	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+static void book_reserve(struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	struct ledger_booking bookings[STORE_MAX_CHARGES];
 	struct counter_table *table = counters->own->ledger->counters;
@@ -186,9 +177,9 @@ static void book_reserve(
 		unsigned which = ask->counter_of[i];
 		struct own_ref ref = ask->refs[which].ref;
 
-		charge->outcome = (enum charge_outcome)number(reply, 5 + 5 * i);
+		charge->outcome = (enum charge_outcome)number(numbers, 4 + 5 * i);
 		bookings[i] =
-			(struct ledger_booking){ref.slot, ref.birth, number(reply, 9 + 5 * i)};
+			(struct ledger_booking){ref.slot, ref.birth, number(numbers, 8 + 5 * i)};
 		if (charge->outcome != CHARGE_GRANTED && charge->outcome != CHARGE_OVER)
 			continue;
 		if (!done[which])
@@ -200,70 +191,68 @@ static void book_reserve(
 	if (!hash128_is_zero(ask->request.transaction))
 		ledger_book(counters->own->ledger, &ask->request, ask->charges, bookings,
 			ask->charge_count, store_clock(counters));
-	set_version(counters, ask->transaction, reply);
+	set_version(counters, ask->transaction, numbers);
 }
 
 static void answer_reserve(
-	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+	struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	struct store_reserve *op = (struct store_reserve *)(void *)ask->op;
-	uint64_t refused = number(reply, 4);
+	uint64_t refused = number(numbers, 3);
 
 	for (unsigned i = 0; op && i < ask->charge_count; i++) {
 		struct store_charge *charge = &op->charges[ask->place_of[i]];
-		size_t at = 5 + values_of(ask) * i;
+		size_t at = 4 + values_of(ask) * i;
 
-		charge->outcome = (enum charge_outcome)number(reply, at);
-		charge->used = number(reply, at + 1);
-		charge->retry_ms = wait_of(reply, at + 2);
-		charge->warn = number(reply, at + 3) == 1;
-		charge->free_ms = ask->request.dry ? number(reply, at + 5) : 0;
-		charge->free_amount = ask->request.dry ? number(reply, at + 6) : 0;
+		charge->outcome = (enum charge_outcome)number(numbers, at);
+		charge->used = number(numbers, at + 1);
+		charge->retry_ms = wait_of(numbers, at + 2);
+		charge->warn = number(numbers, at + 3) == 1;
+		charge->free_ms = ask->request.dry ? number(numbers, at + 5) : 0;
+		charge->free_amount = ask->request.dry ? number(numbers, at + 6) : 0;
 	}
 	if (op)
 		op->refused = refused ? ask->place_of[refused - 1] : -1;
 	if (!refused && !ask->request.dry)
-		book_reserve(counters, ask, reply);
+		book_reserve(counters, ask, numbers);
 	ask_done(ask, false);
 }
 
-static void answer_settle(
-	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+static void answer_settle(struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	struct store_settle *op = (struct store_settle *)(void *)ask->op;
-	uint64_t refused = number(reply, 5);
-	bool unknown = number(reply, 4) == 1;
+	uint64_t refused = number(numbers, 4);
+	bool unknown = number(numbers, 3) == 1;
 
 	if (op) {
 		op->unknown = unknown;
 		op->refused = refused > 0;
-		op->used = number(reply, 6);
-		op->limit = number(reply, 7);
-		op->retry_ms = wait_of(reply, 8);
-		op->refunded = number(reply, 9);
+		op->used = number(numbers, 5);
+		op->limit = number(numbers, 6);
+		op->retry_ms = wait_of(numbers, 7);
+		op->refunded = number(numbers, 8);
 		clear_refused(op);
 		if (refused)
 			name_refused(counters, ask->refs[refused - 1].ref, op);
 	}
 	if (!unknown && !ask->request.dry) {
 		follow(counters, ask);
-		book_differences(counters, ask, reply, 10);
-		set_version(counters, ask->transaction, reply);
+		book_differences(counters, ask, numbers, 9);
+		set_version(counters, ask->transaction, numbers);
 	}
 	ask_done(ask, false);
 }
 
-static void answer_refund(
-	struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+static void answer_refund(struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
 
-	if (txn && !ask->give && number(reply, 2) > ask->version) {
+	if (txn && !ask->give && number(numbers, 1) > ask->version) {
 		follow(counters, ask);
-		book_differences(counters, ask, reply, 5);
-		set_version(counters, ask->transaction, reply);
+		book_differences(counters, ask, numbers, 4);
+		set_version(counters, ask->transaction, numbers);
 	} else {
-		book_differences(counters, ask, reply, 5);
+		book_differences(counters, ask, numbers, 4);
 	}
 	/* Where it is an answer that was lost once, the same command asserted without it. */
 	for (unsigned i = 0; ask->give && i < ask->counter_count; i++) {
@@ -272,67 +261,67 @@ static void answer_refund(
 	}
 }
 
-static void answer_look(const struct ask *ask, const struct redis_reply *reply)
+static void answer_look(const struct ask *ask, const struct numbers *numbers)
 {
 	struct store_usage *op = (struct store_usage *)(void *)ask->op;
 
 	if (!op)
 		return;
-	op->used = number(reply, 2);
-	op->free_ms = number(reply, 3);
-	op->free_amount = number(reply, 4);
+	op->used = number(numbers, 1);
+	op->free_ms = number(numbers, 2);
+	op->free_amount = number(numbers, 3);
 }
 
 /* Long enough, and each number within its bounds? */
-static bool is_whole(const struct ask *ask, const struct redis_reply *reply)
+static bool is_whole(const struct ask *ask, const struct numbers *numbers)
 {
-	size_t count = count_of(reply);
+	size_t count = numbers->count;
 
 	switch (ask->kind) {
 	case ASK_RESERVE:
-		if (count != 5 + values_of(ask) * ask->charge_count ||
-			number(reply, 4) > ask->charge_count)
+		if (count != 4 + values_of(ask) * ask->charge_count ||
+			number(numbers, 3) > ask->charge_count)
 			return false;
 		for (unsigned i = 0; i < ask->charge_count; i++)
-			if (number(reply, 5 + values_of(ask) * i) > CHARGE_OVER)
+			if (number(numbers, 4 + values_of(ask) * i) > CHARGE_OVER)
 				return false;
 		return true;
 	case ASK_SETTLE:
-		return count >= 10 && (count - 10) % 3 == 0 &&
-		       number(reply, 5) <= ask->counter_count;
+		return count >= 9 && (count - 9) % 3 == 0 &&
+		       number(numbers, 4) <= ask->counter_count;
 	case ASK_REFUND:
-		return count >= 5 && (count - 5) % 3 == 0;
+		return count >= 4 && (count - 4) % 3 == 0;
 	case ASK_LOOK:
-		return count == 2 + 3 * ask->counter_count;
+		return count == 1 + 3 * ask->counter_count;
 	case ASK_RESET:
-		return count >= 3 && count % 3 == 0;
+		return count >= 2 && count % 3 == 2;
 	case ASK_ASSERT:
 	case ASK_DROP:
 		break;
 	}
-	return count >= 2;
+	return count >= 1;
 }
 
-static void answer_ok(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
+static void answer_ok(struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	if (ask->alone)
 		return; /* what it changed is asserted away */
 	switch (ask->kind) {
 	case ASK_RESERVE:
-		answer_reserve(counters, ask, reply);
+		answer_reserve(counters, ask, numbers);
 		break;
 	case ASK_SETTLE:
-		answer_settle(counters, ask, reply);
+		answer_settle(counters, ask, numbers);
 		break;
 	case ASK_REFUND:
-		answer_refund(counters, ask, reply);
+		answer_refund(counters, ask, numbers);
 		break;
 	case ASK_LOOK:
-		answer_look(ask, reply);
+		answer_look(ask, numbers);
 		ask_done(ask, false);
 		break;
 	case ASK_RESET:
-		book_differences(counters, ask, reply, 3);
+		book_differences(counters, ask, numbers, 2);
 		break;
 	case ASK_ASSERT:
 		counters->health.asserted += ask->counter_count;
@@ -431,7 +420,7 @@ static void answer_stale(struct counters *counters, struct ask *ask)
 
 static void answer_bad(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
 {
-	uint64_t which = number(reply, 2);
+	uint64_t which = item_number(reply, 2);
 
 	if (which >= 1 && which <= ask->counter_count)
 		note_bad_key(counters, ask->refs[which - 1].ref);
@@ -440,14 +429,8 @@ static void answer_bad(struct counters *counters, struct ask *ask, const struct 
 
 static void answer_word(struct counters *counters, struct ask *ask, const struct redis_reply *reply)
 {
-	if (redis_reply_type(reply) == REDIS_TYPE_STRING && is_whole(ask, reply)) {
-		note_time(counters, reply, false);
-		answer_ok(counters, ask, reply);
-		ask_free(&ask);
-		return;
-	}
 	not_done(counters, ask);
-	note_time(counters, reply, says(reply, "LATE"));
+	note_time(counters, item_number(reply, 1), says(reply, "LATE"));
 	if (says(reply, "STALE"))
 		answer_stale(counters, ask);
 	else if (says(reply, "LATE"))
@@ -460,6 +443,20 @@ static void answer_word(struct counters *counters, struct ask *ask, const struct
 		answer_bad(counters, ask, reply);
 	else
 		ask_give_up(counters, ask);
+}
+
+static void answer_numbers(struct counters *counters, struct ask *ask, struct slice text)
+{
+	struct numbers numbers = {text.data, text.len / PACKED_BYTES};
+
+	if (text.len % PACKED_BYTES || !is_whole(ask, &numbers)) {
+		not_done(counters, ask);
+		ask_give_up(counters, ask);
+		return;
+	}
+	note_time(counters, number(&numbers, 0), false);
+	answer_ok(counters, ask, &numbers);
+	ask_free(&ask);
 }
 
 static void answer_none(struct counters *counters, struct ask *ask)
@@ -503,6 +500,8 @@ void answer_came(struct redis_call *call, const struct redis_reply *reply)
 		answer_none(counters, ask);
 	else if (redis_reply_type(reply) == REDIS_TYPE_ERROR)
 		answer_error(counters, ask, reply);
+	else if (redis_reply_type(reply) == REDIS_TYPE_STRING)
+		answer_numbers(counters, ask, redis_reply_text(reply));
 	else
 		answer_word(counters, ask, reply);
 	counters_go_on(counters);

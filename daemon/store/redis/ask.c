@@ -19,15 +19,28 @@ struct clock_now store_clock(const struct counters *counters)
 
 /* ---- one question ---- */
 
+/* Most are small, and their memory serves again. */
+static struct ask *ask_room(struct counters *counters, size_t bytes)
+{
+	bool small = bytes <= SPARE_BYTES;
+	struct list *node = small ? list_pop(&counters->spare) : NULL;
+	struct ask *ask;
+
+	counters->spare_count -= node != NULL;
+	ask = node ? LIST_ENTRY(node, struct ask, node) : mem_alloc(small ? SPARE_BYTES : bytes);
+	memset(ask, 0, sizeof(*ask));
+	ask->may_be_spare = small;
+	return ask;
+}
+
 struct ask *ask_new(struct counters *counters, enum ask_kind kind, struct store_op *op,
 	unsigned counter_room, unsigned charge_room)
 {
 	size_t places = 2 * charge_room * sizeof(uint16_t);
 	size_t bytes = sizeof(struct ask) + counter_room * sizeof(struct ask_counter) +
 		       charge_room * sizeof(struct store_charge) + places;
-	struct ask *ask = mem_alloc(bytes);
+	struct ask *ask = ask_room(counters, bytes);
 
-	memset(ask, 0, sizeof(*ask));
 	ask->charges = (struct store_charge *)(void *)(ask + 1);
 	ask->refs = (struct ask_counter *)(void *)(ask->charges + charge_room);
 	ask->counter_of = (uint16_t *)(void *)(ask->refs + counter_room);
@@ -51,7 +64,13 @@ void ask_free(struct ask **ask)
 		(*ask)->op->ticket = NULL;
 	list_remove(&(*ask)->node);
 	mem_free(&(*ask)->drops);
-	mem_free(ask);
+	if (!(*ask)->may_be_spare || (*ask)->counters->spare_count == SPARE_ASKS) {
+		mem_free(ask);
+		return;
+	}
+	list_append(&(*ask)->counters->spare, &(*ask)->node);
+	(*ask)->counters->spare_count++;
+	*ask = NULL;
 }
 
 unsigned ask_add(struct ask *ask, struct own_ref ref)

@@ -67,19 +67,54 @@ static void put_transaction_key(struct counters *counters, struct hash128 id)
 	put_key(counters);
 }
 
+/* What the keys of a series begin with, made once. */
+static const struct key_head *head_of(struct counters *counters, uint16_t number)
+{
+	const struct series_set *set = &counters->own->ledger->counters->series;
+	const struct series *series = &set->items[number];
+	struct key_head *head = &counters->key_heads[number % KEY_HEADS];
+	struct counter_key key = {.rule = series_rule(set, number),
+		.what = (enum counter_what)series->what,
+		.window_ms = series->window_ms};
+
+	if (head->len && head->rule_id == series->rule_id && head->what == key.what &&
+		head->window_ms == key.window_ms)
+		return head;
+	keys_counter_head(&counters->keys, &key, &counters->key);
+	*head = (struct key_head){.rule_id = series->rule_id,
+		.window_ms = key.window_ms,
+		.what = key.what,
+		.len = counters->key.len};
+	memcpy(head->text, counters->key.data, head->len);
+	return head;
+}
+
+static void put_counter_key(struct counters *counters, const struct table_entry *entry)
+{
+	const struct counter_table *table = counters->own->ledger->counters;
+	const struct key_head *head = head_of(counters, entry->series);
+	char *at = resp_begin_slice(&counters->out, head->len + entry->subject_len);
+
+	if (!at)
+		return;
+	memcpy(at, head->text, head->len);
+	blocks_get(&table->blocks, entry->subject, at + head->len, entry->subject_len);
+	resp_end_slice(&counters->out, at + head->len + entry->subject_len);
+}
+
 static void put_counter_keys(struct counters *counters, const struct ask *ask)
 {
-	char memory[COUNTER_SUBJECT_BYTES];
+	const struct counter_table *table = counters->own->ledger->counters;
 
 	for (unsigned i = 0; i < ask->counter_count; i++) {
-		struct counter_key key = {SLICE_EMPTY, SLICE_EMPTY, COUNT_RECIPIENTS, 60};
-
 		/* One that left meanwhile has a name that nobody else has. */
-		if (!own_is_alive(counters->own, ask->refs[i].ref) ||
-			!table_key(counters->own->ledger->counters, ask->refs[i].ref.slot, memory,
-				&key))
-			key.rule = SLICE("gone");
-		keys_counter(&counters->keys, &key, &counters->key);
+		static const struct counter_key gone = {{"gone", 4}, {"", 0}, COUNT_RECIPIENTS, 60};
+
+		if (own_is_alive(counters->own, ask->refs[i].ref)) {
+			put_counter_key(counters, &table->entries[ask->refs[i].ref.slot]);
+			continue;
+		}
+		keys_counter(&counters->keys, &gone, &counters->key);
 		put_key(counters);
 	}
 }

@@ -41,6 +41,7 @@ struct counters *counters_new(const struct counters_options *options, struct red
 	keys_init(&counters->keys, options->prefix);
 	draw_incarnation(counters);
 	list_init(&counters->waiting);
+	list_init(&counters->spare);
 	buf_init(&counters->fence_key, KEYS_MAX_BYTES);
 	buf_init(&counters->fence_value, KEYS_MAX_BYTES);
 	foreign_init(counters);
@@ -65,6 +66,11 @@ void counters_free(struct counters **counters)
 		ask_free(&ask);
 	}
 	foreign_free(old);
+	while ((node = list_pop(&old->spare)) != NULL) {
+		struct ask *ask = LIST_ENTRY(node, struct ask, node);
+
+		mem_free(&ask);
+	}
 	own_free(&old->own);
 	scripts_free(&old->scripts);
 	buf_release(&old->fence_key);

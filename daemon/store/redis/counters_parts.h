@@ -22,6 +22,13 @@
 #define ASSERTS_OUT 4
 #define RESETS_A_COMMAND 16 /* each may answer with 61 buckets */
 #define MAX_TRIES 4
+#define KEY_HEADS 64
+#ifdef __SANITIZE_ADDRESS__
+#define SPARE_ASKS 0 /* so that what is used after its end is found */
+#else
+#define SPARE_ASKS 256
+#endif
+#define SPARE_BYTES 1024     /* of one of them: enough for some charges */
 #define ASSERT_AGAIN_MS 1000 /* after Redis refused */
 #define INCARNATION_BYTES 16
 #define OWNER_BYTES 12                       /* the incarnation, and the birth of the counter */
@@ -65,6 +72,7 @@ struct ask {
 	uint16_t *counter_of, *place_of;
 	struct hash128 *drops;
 	unsigned drop_count;
+	bool may_be_spare;
 };
 
 /* REFUSED: connected, but Redis does not let us begin; tried again, and nobody waits for it. */
@@ -79,6 +87,14 @@ struct script_load {
 struct bad_key {
 	struct own_ref ref;
 	uint64_t until_mono_ms;
+};
+
+/* What the keys of a series begin with. */
+struct key_head {
+	uint64_t rule_id, window_ms;
+	enum counter_what what;
+	size_t len; /* 0: none */
+	char text[KEYS_HEAD_BYTES];
 };
 
 struct counters {
@@ -129,6 +145,9 @@ struct counters {
 	unsigned bad_key_count;
 	/* scratch */
 	struct buf args, key, out;
+	struct key_head key_heads[KEY_HEADS]; /* by number of the series */
+	struct list spare;                    /* of asks */
+	unsigned spare_count;
 	struct window windows[STORE_MAX_CHARGES];
 	struct counters_health health;
 };
@@ -195,7 +214,7 @@ uint64_t foreign_next(const struct counters *counters);
 /* ---- answer.c ---- */
 void answer_came(struct redis_call *call, const struct redis_reply *reply);
 void answer_overdue(struct redis_call *call);
-void note_time(struct counters *counters, const struct redis_reply *reply, bool surely);
+void note_time(struct counters *counters, uint64_t time_ms, bool surely);
 
 /* ---- alone.c ---- */
 void alone_reserve(struct counters *counters, struct store_reserve *op, bool was_sent);

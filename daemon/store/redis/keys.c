@@ -4,6 +4,8 @@
  */
 #include "daemon/store/redis/keys.h"
 
+#include <endian.h>
+
 #include "common/units.h"
 
 #define RULE_BYTES 64
@@ -27,7 +29,7 @@ void keys_init(struct keys *keys, struct slice prefix)
 	keys->base = buf_slice(&out);
 }
 
-void keys_counter(const struct keys *keys, const struct counter_key *key, struct buf *out)
+void keys_counter_head(const struct keys *keys, const struct counter_key *key, struct buf *out)
 {
 	buf_reset(out);
 	buf_add(out, keys->base);
@@ -38,14 +40,33 @@ void keys_counter(const struct keys *keys, const struct counter_key *key, struct
 	buf_add_char(out, ':');
 	buf_add_u64(out, key->window_ms);
 	buf_add_char(out, ':');
+}
+
+void keys_counter(const struct keys *keys, const struct counter_key *key, struct buf *out)
+{
+	keys_counter_head(keys, key, out);
 	buf_add(out, key->subject);
+}
+
+/* Eight digits at once: each of the bytes of a word takes one of them, the first one lowest. */
+static uint64_t eight_digits(uint32_t word)
+{
+	uint64_t x = word, letters;
+
+	x = (x >> 16 & 0xffff) | (x & 0xffff) << 32;
+	x = (x >> 8 & 0x000000ff000000ff) | (x & 0x000000ff000000ff) << 16;
+	x = (x >> 4 & 0x000f000f000f000f) | (x & 0x000f000f000f000f) << 8;
+	letters = (x + 0x0606060606060606) >> 4 & 0x0101010101010101;
+	return x + 0x3030303030303030 + letters * ('a' - '9' - 1);
 }
 
 static char *put_hex(char *at, uint64_t word)
 {
-	for (int shift = 60; shift >= 0; shift -= 4)
-		*at++ = digits[word >> shift & 15];
-	return at;
+	uint64_t halves[2] = {htole64(eight_digits((uint32_t)(word >> 32))),
+		htole64(eight_digits((uint32_t)word))};
+
+	memcpy(at, halves, sizeof(halves));
+	return at + sizeof(halves);
 }
 
 void keys_transaction(const struct keys *keys, struct hash128 id, struct buf *out)

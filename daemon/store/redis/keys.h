@@ -10,7 +10,8 @@
 #include "common/buf.h"
 #include "daemon/counting/counter.h"
 
-#define KEYS_MAX_BYTES 512 /* of any of them */
+#define KEYS_MAX_BYTES 512  /* of any of them */
+#define KEYS_HEAD_BYTES 192 /* of a counter's, without the subject */
 
 struct keys {
 	char memory[96];
@@ -22,6 +23,8 @@ void keys_init(struct keys *keys, struct slice prefix);
 
 /* Each replaces what is in `out`. */
 void keys_counter(const struct keys *keys, const struct counter_key *key, struct buf *out);
+/* All but the subject: the same for all counters of a series. */
+void keys_counter_head(const struct keys *keys, const struct counter_key *key, struct buf *out);
 void keys_transaction(const struct keys *keys, struct hash128 id, struct buf *out);
 /* {prefix}:<kind>:<name>, or without a name {prefix}:<kind> */
 void keys_plain(const struct keys *keys, const char *kind, struct slice name, struct buf *out);

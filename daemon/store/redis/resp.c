@@ -9,8 +9,13 @@
 /* Writes `sign`, the number and CR LF; returns their end. */
 static inline char *put_head(char *at, char sign, uint64_t number)
 {
-	*at = sign;
-	at = buf_put_u64(at + 1, number);
+	*at++ = sign;
+	if (number >= 10 && number < 100) { /* most lengths */
+		*at++ = (char)('0' + number / 10);
+		*at++ = (char)('0' + number % 10);
+	} else {
+		at = buf_put_u64(at, number);
+	}
 	memcpy(at, "\r\n", 2);
 	return at + 2;
 }
@@ -22,18 +27,28 @@ void resp_command(struct buf *out, size_t count)
 	out->len = (size_t)(put_head(out->data + out->len, '*', count) - out->data);
 }
 
+char *resp_begin_slice(struct buf *out, size_t len)
+{
+	if (len > SIZE_MAX - HEAD_BYTES - 2 || !buf_reserve(out, HEAD_BYTES + len + 2))
+		return NULL;
+	return put_head(out->data + out->len, '$', len);
+}
+
+void resp_end_slice(struct buf *out, char *end)
+{
+	memcpy(end, "\r\n", 2);
+	out->len = (size_t)(end + 2 - out->data);
+}
+
 void resp_slice(struct buf *out, struct slice argument)
 {
-	char *at;
+	char *at = resp_begin_slice(out, argument.len);
 
-	if (argument.len > SIZE_MAX - HEAD_BYTES - 2 ||
-		!buf_reserve(out, HEAD_BYTES + argument.len + 2))
+	if (!at)
 		return;
-	at = put_head(out->data + out->len, '$', argument.len);
 	if (argument.len)
 		memcpy(at, argument.data, argument.len);
-	memcpy(at + argument.len, "\r\n", 2);
-	out->len = (size_t)(at + argument.len + 2 - out->data);
+	resp_end_slice(out, at + argument.len);
 }
 
 void resp_u64(struct buf *out, uint64_t argument)

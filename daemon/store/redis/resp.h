@@ -13,6 +13,10 @@
 /* Begins a command of `count` arguments, its name included; exactly so many follow. */
 void resp_command(struct buf *out, size_t count);
 void resp_slice(struct buf *out, struct slice argument);
+/* The same in pieces: `len` bytes are to be written there, and then it ends behind them. NULL: no
+ * room. */
+char *resp_begin_slice(struct buf *out, size_t len) __attribute__((warn_unused_result));
+void resp_end_slice(struct buf *out, char *end);
 void resp_u64(struct buf *out, uint64_t argument);
 void resp_i64(struct buf *out, int64_t argument);
 

@@ -97,9 +97,10 @@ static void note_holder(struct counters *counters, const struct redis_reply *rep
 
 static void note_greeting(struct counters *counters, const struct redis_reply *reply)
 {
-	uint64_t nodes;
+	uint64_t nodes, time_ms;
 
-	note_time(counters, reply, false);
+	if (redis_reply_u64(redis_reply_item(reply, 1), &time_ms))
+		note_time(counters, time_ms, false);
 	if (!counters->options.nodes && redis_reply_u64(redis_reply_item(reply, 2), &nodes) &&
 		nodes >= 1)
 		counters->nodes = nodes;

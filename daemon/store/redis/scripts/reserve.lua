@@ -14,58 +14,55 @@ all, p = load_all(3, keys, ARGV[4], p)
 if not all then return {'BAD', now, p} end
 
 -- What the transaction knows.
-local head, groups, fields, list, rules
+local head, groups, fields, list, charged, rules
 if x then
 	fields, groups, rules = {'h'}, {}, {}
 	for i = 1, keys do fields[i + 1] = 'g' .. string.sub(KEYS[i + 2], BASE + 2) end
-	fields[keys + 2] = 'm' .. recipient
+	fields[keys + 2], fields[keys + 3] = 'm' .. recipient, 'r'
 	local v = redis.pcall('HMGET', x, unpack(fields))
 	if v.err then return {'LOST', now} end
 	head = head_of(v[1])
 	if (head and head.v or 0) < version then return {'LOST', now} end
 	if head then
 		for i = 1, keys do groups[i] = group_of(v[i + 1]) end
-		list = v[keys + 2]
+		list, charged = v[keys + 2], v[keys + 3]
 	elseif v[1] and dry == 0 then
 		redis.call('DEL', x)
 	end
-	list = list or ''
-end
-
--- What the transaction knows of a rule: when this recipient was charged by it, and when any was.
-local function rule_at(key)
-	local name = rule_of(KEYS[key + 2])
-	local rule = rules[name]
-	if not rule then
-		local member, indexes = member_of(list, name)
-		rule = {name = name, member = member, groups = indexes, touched = false}
-		rules[name], rules[#rules + 1] = rule, rule
-	end
-	return rule
-end
-
-local function charged_before(c)
-	if c.what ~= 0 then
-		local g = groups[c.key]
-		return g and g.epoch >= head.floor or false
-	end
-	if recipient ~= ZERO then return c.rule.member >= head.floor end
-	return (member_of(head.rules, c.rule.name)) >= head.floor
+	list, charged = list or '', charged or ''
 end
 
 local refused, items = 0, {}
 for i = 1, charges do
 	local key, what, limit, cost, warn_at, flags
 	key, what, limit, cost, warn_at, flags, p = struct.unpack('<dddddd', ARGV[4], p)
-	local w = all[key]
+	local w, rule, already = all[key], nil, false
+	-- What the transaction knows of the rule: when this recipient was charged by it, and when any was.
+	if x then
+		local name = rule_of(KEYS[key + 2])
+		rule = rules[name]
+		if not rule then
+			local member, indexes = member_of(list, name)
+			rule = {name = name, member = member, groups = indexes, touched = false, charged = false}
+			rules[name], rules[#rules + 1] = rule, rule
+		end
+	end
+	if head then
+		local g, last = groups[key], -1
+		if what ~= 0 then
+			last = g and g.epoch or -1
+		elseif recipient ~= ZERO then
+			last = rule.member
+		else
+			last = member_of(charged, rule.name)
+		end
+		already = last >= head.floor
+	end
 	local c = {key = key, what = what, limit = limit, cost = cost, warn_at = warn_at, w = w, gate = flags % 2,
-		one = flags >= 2 and 1 or 0, first = w.first, used = w.t, retry = 0, warn = 0, outcome = NONE,
-		over = false, rule = x and rule_at(key), already = false}
+		one = flags >= 2 and 1 or 0, first = w.first, used = w.t, retry = 0, warn = 0, over = false, rule = rule,
+		already = already, outcome = already and ALREADY or NONE}
 	w.first, items[i] = false, c
-	c.already = head and charged_before(c)
-	if c.already then
-		c.outcome = ALREADY
-	elseif cost > limit or w.t > limit - cost then
+	if not already and (cost > limit or w.t > limit - cost) then
 		c.over, c.retry = true, wait_ms(w, limit, cost)
 		if c.gate == 1 then
 			c.outcome = OVER
@@ -87,81 +84,61 @@ if dry == 1 then
 	return out
 end
 
-local function count_recipients(c, g)
-	if c.what ~= 0 and c.one == 0 then return end
-	local rule = c.rule
-	rule.touched = true
-	if c.what == 0 then rule.member = head.epoch end
-	-- Does this recipient count in the group for the first time?
-	if has_group(rule.groups, g.index) then return end
-	if head.members < MEMBERS then
-		head.members = head.members + 1
-		rule.groups = rule.groups .. struct.pack('<I2', g.index)
-	end
-	g.recipients = g.recipients + ((recipient ~= ZERO or c.what ~= 0) and 1 or c.cost)
-	if c.what == 0 then g.reserved = g.reserved + c.cost end
+if refused == 0 and x and not head then
+	head = {v = 0, asked = 0, settled = 0, ended = 0, epoch = 1, floor = 1, used = now, kept = 0, members = 0,
+		groups = 0, service = service, changed = false}
 end
-
-local function remember(c)
-	local g = groups[c.key]
-	if not g then
-		if head.groups >= GROUPS then return end
-		g = {index = head.groups, limit = 0, gate = 0, one = 0, what = c.what, reserved = 0, net = 0,
-			recipients = 0, epoch = 0, layers = '', touched = true}
-		groups[c.key] = g
-		head.groups = head.groups + 1
-	end
-	g.limit, g.gate, g.one, g.epoch, g.net = c.limit, c.gate, c.one, head.epoch, g.net + c.cost
-	if c.what ~= 0 then
-		g.reserved = c.cost
-	else
-		c.rule.charged = true
-	end
-	count_recipients(c, g)
-	add_layer(g, c.w.m, c.cost)
-	g.touched, head.changed = true, true
+if refused == 0 and head then
+	head.service = service
+	if asked > 0 then head.asked = asked end
+	if recipient == ZERO then head.settled = 1 end
 end
-
-local function charge(c)
-	local w = c.w
-	c.outcome = c.over and OVER or GRANTED
-	if c.first and c.cost > 0 then add(w, c.cost) end
-	c.used = w.t
-	if c.warn_at > 0 and c.used >= c.warn_at and not (w.w >= 0 and w.w <= w.m and w.m - w.w < 61) then
-		w.w, w.changed, c.warn = w.m, true, 1
+for i = 1, refused == 0 and charges or 0 do
+	local c = items[i]
+	local w, g = c.w, head and groups[c.key]
+	local counts = head and c.already and c.what ~= 0 and c.one == 1
+	if not c.already then
+		c.outcome = c.over and OVER or GRANTED
+		if c.first and c.cost > 0 then add(w, c.cost) end
+		c.used = w.t
+		if c.warn_at > 0 and c.used >= c.warn_at and not (w.w >= 0 and w.w <= w.m and w.m - w.w < 61) then
+			w.w, w.changed, c.warn = w.m, true, 1
+		end
+		if head and c.first then
+			if not g and head.groups < GROUPS then
+				g = {index = head.groups, limit = 0, gate = 0, one = 0, what = c.what, reserved = 0, net = 0,
+					recipients = 0, epoch = 0, layers = '', touched = true}
+				groups[c.key], head.groups = g, head.groups + 1
+			end
+			if g then
+				g.limit, g.gate, g.one, g.epoch, g.net = c.limit, c.gate, c.one, head.epoch, g.net + c.cost
+				if c.what ~= 0 then g.reserved = c.cost else c.rule.charged = true end
+				add_layer(g, w.m, c.cost)
+				head.changed, g.touched = true, true
+				counts = c.what == 0 or c.one == 1
+			end
+		elseif g and c.limit < g.limit then
+			g.limit, g.touched = c.limit, true
+		end
 	end
-	if not head then return end
-	local g = groups[c.key]
-	if c.first then
-		remember(c)
-	elseif g and c.limit < g.limit then
-		g.limit, g.touched = c.limit, true
-	end
-end
-
-if refused == 0 then
-	if x and not head then
-		head = {v = 0, asked = 0, settled = 0, ended = 0, epoch = 1, floor = 1, used = now, kept = 0, members = 0,
-			groups = 0, service = service, rules = '', changed = false}
-	end
-	if head then
-		head.service = service
-		if asked > 0 then head.asked = asked end
-		if recipient == ZERO then head.settled = 1 end
-	end
-	for i = 1, charges do
-		local c = items[i]
-		if not c.already then
-			charge(c)
-		elseif c.what ~= 0 and c.one == 1 then
-			count_recipients(c, groups[c.key])
-			groups[c.key].touched = true
+	if counts then
+		local rule = c.rule
+		rule.touched, g.touched = true, true
+		if c.what == 0 then rule.member = head.epoch end
+		-- Does this recipient count in the group for the first time?
+		if not has_group(rule.groups, g.index) then
+			if head.members < MEMBERS then
+				head.members = head.members + 1
+				rule.groups = rule.groups .. struct.pack('<I2', g.index)
+			end
+			g.recipients = g.recipients + ((recipient ~= ZERO or c.what ~= 0) and 1 or c.cost)
+			if c.what == 0 then g.reserved = g.reserved + c.cost end
 		end
 	end
 end
 for i = 1, keys do save(all[i]) end
 if head then
-	local set, touched = {}, false
+	local set, known, before = {}, list, charged
 	for i = 1, keys do
 		if groups[i] and groups[i].touched then
 			set[#set + 1], set[#set + 2] = fields[i + 1], group_text(groups[i])
@@ -172,15 +149,17 @@ if head then
 			local _, _, from, past = member_of(list, r.name)
 			list = string.sub(list, 1, from - 1) .. struct.pack('<BI4I2', #r.name, r.member + 1, #r.groups / 2) ..
 				r.name .. r.groups .. string.sub(list, past)
-			touched = true
 		end
 		if r.charged then
-			local _, _, from, past = member_of(head.rules, r.name)
-			head.rules = string.sub(head.rules, 1, from - 1) .. struct.pack('<BI4I2', #r.name, head.epoch + 1, 0) ..
-				r.name .. string.sub(head.rules, past)
+			local last, _, from, past = member_of(charged, r.name)
+			if last ~= head.epoch then
+				charged = string.sub(charged, 1, from - 1) .. struct.pack('<BI4I2', #r.name, head.epoch + 1, 0) ..
+					r.name .. string.sub(charged, past)
+			end
 		end
 	end
-	if touched then set[#set + 1], set[#set + 2] = fields[keys + 2], list end
+	if list ~= known then set[#set + 1], set[#set + 2] = fields[keys + 2], list end
+	if charged ~= before then set[#set + 1], set[#set + 2] = 'r', charged end
 	if head.changed then head.v = head.v + 1 end
 	save_txn(x, head, set)
 end

@@ -1,9 +1,10 @@
 -- Transactions. A hash: h the head, "g" and what a counter's key ends with: what was charged there (a
--- group), "m" and a recipient: for each rule when he was charged, and in which groups he counts.
--- "When" is the epoch, which every refund of the whole raises; what is older than the head's floor
--- was given back. The head ends with when each rule charged recipients last.
+-- group), "m" and a recipient: for each rule when he was charged, and in which groups he counts, r:
+-- for each rule when it charged recipients last. "When" is the epoch, which every refund of the whole
+-- raises; what is older than the head's floor was given back. While names and values have at most 64
+-- bytes each, Redis keeps such a hash in one piece of memory.
 local HEAD, GROUP = '<I4I4BI4I4ddI2I2c8', '<I2dBddI4I4'
-local IDLE, ENDED = 960000, 180000 -- ms: a little longer than the nodes
+local IDLE, ENDED = 960000, 180000 -- ms: a little longer than the nodes; a minute more in Redis
 local BASE = string.find(KEYS[1], '}:', 1, true) + 2
 
 local function rule_of(key)
@@ -12,13 +13,13 @@ end
 
 -- nil: there is none, or it is over.
 local function head_of(s)
-	if not s or #s < 45 then return nil end
+	if not s or #s ~= 45 then return nil end
 	local v, asked, flags, epoch, floor, used, kept, members, groups, service = struct.unpack(HEAD, s)
 	local ended = flags >= 2 and 1 or 0
 	if not (now - used < (ended == 1 and ENDED or IDLE)) then return nil end
 	return {v = v, asked = asked, settled = flags % 2, ended = ended, epoch = epoch, floor = floor,
 		used = used, kept = kept, members = members, groups = groups, service = service,
-		rules = string.sub(s, 46), changed = false}
+		changed = false}
 end
 
 local function group_of(s)
@@ -63,6 +64,7 @@ local function member_of(list, name)
 end
 
 local function has_group(groups, index)
+	if groups == '' then return false end
 	local two = struct.pack('<I2', index)
 	local at = string.find(groups, two, 1, true)
 	while at and at % 2 == 0 do at = string.find(groups, two, at + 1, true) end
@@ -75,7 +77,7 @@ local function save_txn(x, h, set)
 	h.used = now
 	if renew then h.kept = now end
 	set[n + 1], set[n + 2] = 'h', struct.pack(HEAD, h.v, math.min(h.asked, 4294967295),
-		h.settled + 2 * h.ended, h.epoch, h.floor, now, h.kept, h.members, h.groups, h.service) .. h.rules
+		h.settled + 2 * h.ended, h.epoch, h.floor, now, h.kept, h.members, h.groups, h.service)
 	redis.call('HSET', x, unpack(set))
-	if renew then redis.call('PEXPIRE', x, (h.ended == 1 and ENDED or IDLE) + 60000) end
+	if renew then redis.call('PEXPIRE', x, h.ended == 1 and '240000' or '1020000') end
 end

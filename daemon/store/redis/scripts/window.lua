@@ -116,9 +116,15 @@ end
 
 -- Into the newest bucket, for ourselves.
 local function add(w, amount)
-	local s, own, at = struct.unpack('<d', w.v), own_of(w.v, w.id)
-	w.t = w.t + math.max(0, s + amount) - math.max(0, s)
-	write(w, w.m, value(w.v, s + amount, w.id, own + amount, at))
+	local v, id = w.v, w.id
+	w.changed = true
+	if v == ZERO then
+		w.fresh, w.t, w.v = true, w.t + amount, struct.pack('<dc12d', amount, id, amount)
+		return
+	end
+	local s, own, at = struct.unpack('<d', v), own_of(v, id)
+	w.t = w.t + (s >= 0 and amount or math.max(0, s + amount))
+	w.v = value(v, s + amount, id, own + amount, at)
 end
 
 -- All live buckets, by their numbers; nil: one cannot be ours.
