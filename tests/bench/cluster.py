@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """The benchmark of the Redis store: reeved against a bare server on libuv and hiredis that runs the same script once for
-each request (the responder with --redis), both on one Redis and under the same load: the mix mail as in run.py, with
-RCPT, DATA and END-OF-MESSAGE, unless --mix rcpt asks for the harshest.
+each request (the responder with --redis), both on one Redis and under the same load, of the same two mixes as in run.py:
+mail, with RCPT, DATA and END-OF-MESSAGE as a Postfix asks, and rcpt, the harshest: each request begins a message that
+is never sent, so reeved also gives back what the one before it was charged. How many scripts a request it ran is told.
 
 The commands of the bare server are a reeved's, taken by MONITOR: RCPT reserves, DATA and END-OF-MESSAGE settle; it
 keeps nothing, looks at nothing but what stands in them, and says DUNNO. Slices are run in turn as in run.py, and a ratio
@@ -169,11 +170,15 @@ def pairs(bench, connections, limits):
 
     def med(side, key):
         return statistics.median(row[side][key] for row in rows)
-    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: bare {med(0, 'rate'):6.0f}/s, "
+    print(f"{label(bench, limits)} {connections:4} connections: bare {med(0, 'rate'):6.0f}/s, "
           f"reeved {med(1, 'rate'):6.0f}/s, ratio {statistics.median(r[1]['rate'] / r[0]['rate'] for r in rows):.2f}; "
           f"reeved p50 {med(1, 'p50_us'):.0f} us, p99 {med(1, 'p99_us'):.0f} us; "
           f"Redis {statistics.median(r[2] for r in rows):.1f} us and {statistics.median(r[3] for r in rows):.2f} scripts a "
           "request", flush=True)
+
+
+def label(bench, limits):
+    return f"{bench.args.mix} {limits} limit{'s' if limits > 1 else ' '}"
 
 
 def plain_get(bench, count):
@@ -194,7 +199,7 @@ def instructions(bench, connections, count, limits):
         bench.load(server, connections, requests=requests, logins=1000)
         bench.stop()
         totals.append(callgrind_totals(out)[0])
-    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: "
+    print(f"{label(bench, limits)} {connections:4} connections: "
           f"{(totals[1] - totals[0]) / count:.0f} user instructions a request", flush=True)
 
 
@@ -213,7 +218,7 @@ def system_calls(bench, connections, count, limits):
         lines = [line.split() for line in file]
     calls = {line[-1]: int(line[3]) for line in lines if len(line) >= 5 and line[3].isdigit() and line[-1] != "total"}
     most = sorted(calls.items(), key=lambda item: -item[1])[:5]
-    print(f"{limits} limit{'s' if limits > 1 else ' '} {connections:4} connections: {sum(calls.values()) / count:.2f} "
+    print(f"{label(bench, limits)} {connections:4} connections: {sum(calls.values()) / count:.2f} "
           f"system calls a request ({', '.join(f'{name} {number / count:.2f}' for name, number in most)})", flush=True)
 
 
@@ -265,7 +270,7 @@ def bans(bench, count):
 def main():
     p = argparse.ArgumentParser(description="reeved with Redis against the bare server")
     p.add_argument("--reeved", default=f"{BUILD}/reeved")
-    p.add_argument("--mix", default="mail", help="of requests; see load --help")
+    p.add_argument("--mixes", default="mail,rcpt", help="of requests; see load --help")
     p.add_argument("--connections", default="1,64")
     p.add_argument("--limits", default="1,3")
     p.add_argument("--pairs", type=int, default=5)
@@ -277,18 +282,20 @@ def main():
     p.add_argument("--count", type=int, default=10000, help="requests of a callgrind run; 0: leave out")
     args = p.parse_args()
     args.bare = args.memory = False
+    args.mix = "mail"
     for program in ("redis-server", "redis-benchmark"):
         if not shutil.which(program):
             sys.exit(f"{program} is missing: apt-get install redis-server redis-tools")
     folder = tempfile.mkdtemp(prefix="reeve-bench-")
     bench = ClusterBench(args, folder)
-    print(f"mix {args.mix}; bare: libuv and hiredis, the same script once a request, nothing else", flush=True)
+    print("bare: libuv and hiredis, the same script once a request, and nothing else; medians of slices in turn", flush=True)
     try:
-        for limits in map(int, args.limits.split(",")):
+        cases = [(mix, int(limits)) for mix in args.mixes.split(",") for limits in args.limits.split(",")]
+        for args.mix, limits in cases:
             for connections in map(int, args.connections.split(",")):
                 pairs(bench, connections, limits)
         plain_get(bench, 200000)
-        for limits in map(int, args.limits.split(",")):
+        for args.mix, limits in cases:
             if shutil.which("strace"):
                 system_calls(bench, 64, 50000, limits)
             if args.count and shutil.which("valgrind"):

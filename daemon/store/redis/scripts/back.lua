@@ -41,7 +41,7 @@ local function refund_all(h, all, groups)
 	for i, g in ipairs(groups) do
 		if g.what == 0 then most = math.max(most, g.net) end
 		take_back(all[i], i, g, MAX)
-		g.net = 0
+		g.net, g.touched = 0, true
 	end
 	h.epoch = h.epoch + 1
 	h.floor = h.epoch
@@ -94,8 +94,8 @@ end
 local function save_all(x, h, all, groups)
 	local set = {}
 	for i, g in ipairs(groups) do
-		save(all[i])
-		set[2 * i - 1], set[2 * i] = g.field, group_text(g)
+		if all[i] then save(all[i]) end
+		if g.touched then set[#set + 1], set[#set + 2] = g.field, group_text(g) end
 	end
 	h.v = h.v + 1
 	save_txn(x, h, set)

@@ -27,9 +27,6 @@ if #groups == 0 then
 	if dry == 0 then save_txn(KEYS[2], h, {}) end
 	return answer(h.v, 0, 1, 0, 0, 0, 0, 0)
 end
-local all, at = load_all(4, keys, ARGV[4], p)
-if not all then return {'BAD', now, at} end
-local order = in_order(groups)
 
 local members
 local function has_member(i)
@@ -51,15 +48,25 @@ local function target_of(i)
 	elseif g.what == 1 then
 		return count > 0 and 1 or 0
 	end
-	if ended == 1 then g.reserved = size end
+	if ended == 1 and g.reserved ~= size then g.reserved, g.touched = size, true end
 	return count > 0 and g.reserved or 0
 end
 
-local refused, used, limit, retry, refunded, targets = 0, 0, 0, 0, 0, {}
+-- Mostly what was reserved is what was accepted, and then no counter is asked.
+local order, targets, all, moves = in_order(groups), {}, {}, false
+for _, i in ipairs(order) do
+	targets[i] = target_of(i)
+	moves = moves or targets[i] ~= groups[i].net
+end
+if moves or asserts_any(keys, p) then
+	local at
+	all, at = load_all(4, keys, ARGV[4], p)
+	if not all then return {'BAD', now, at} end
+end
+local refused, used, limit, retry, refunded = 0, 0, 0, 0, 0
 for _, i in ipairs(order) do
 	local g, w = groups[i], all[i]
-	targets[i] = target_of(i)
-	local more = math.max(0, targets[i] - g.net)
+	local more = targets[i] - g.net
 	if g.gate == 1 and more > 0 and (more > g.limit or w.t > g.limit - more) then
 		local wait = wait_ms(w, g.limit, more)
 		if refused == 0 then refused, used, limit = i, w.t, g.limit end
@@ -80,8 +87,9 @@ else
 			if g.what == 0 then refunded = math.max(refunded, g.net - target) end
 			take_back(w, i, g, g.net - target)
 		end
-		g.net = target
-		g.epoch = h.epoch
+		if target ~= g.net or g.epoch ~= h.epoch then
+			g.net, g.epoch, g.touched = target, h.epoch, true
+		end
 	end
 	h.floor, h.settled = 0, 1
 end

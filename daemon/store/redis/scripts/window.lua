@@ -190,3 +190,8 @@ local function load_all(first, n, text, p)
 	end
 	return all, p
 end
+
+-- Is a value asserted of one of the n counters that ARGV[4] ends with, from p on?
+local function asserts_any(n, p)
+	return #ARGV[4] - p + 1 ~= 28 * n
+end
