@@ -21,6 +21,17 @@ if learn == 1 then
 end
 local h, groups, other = load_txn(keys, version)
 if other then return other end
+
+-- What is asserted counts as asserted, whatever we answer; else counters are asked only where less or
+-- more was accepted than reserved.
+local all
+local function load_them()
+	local at
+	all, at = load_all(4, keys, ARGV[4], p)
+	return not all and {'BAD', now, at}
+end
+local bad = asserts_any(keys, p) and load_them()
+if bad then return bad end
 if not h then return answer(0, 0, 1, 0, 0, 0, 0, 0) end
 if ended == 1 then h.ended = 1 end
 if #groups == 0 then
@@ -52,17 +63,14 @@ local function target_of(i)
 	return count > 0 and g.reserved or 0
 end
 
--- Mostly what was reserved is what was accepted, and then no counter is asked.
-local order, targets, all, moves = in_order(groups), {}, {}, false
+local order, targets, moves = in_order(groups), {}, false
 for _, i in ipairs(order) do
 	targets[i] = target_of(i)
 	moves = moves or targets[i] ~= groups[i].net
 end
-if moves or asserts_any(keys, p) then
-	local at
-	all, at = load_all(4, keys, ARGV[4], p)
-	if not all then return {'BAD', now, at} end
-end
+bad = moves and not all and load_them()
+if bad then return bad end
+all = all or {}
 local refused, used, limit, retry, refunded = 0, 0, 0, 0, 0
 for _, i in ipairs(order) do
 	local g, w = groups[i], all[i]
