@@ -9,7 +9,7 @@
 #include "daemon/store/redis/members.h"
 #include "daemon/store/redis/shared.h"
 
-#define SHARED_PAGE 500
+#define SHARED_PAGE 250
 #define SHARED_PUSHES_OUT 64
 #define SHARED_RETRY_MS 1000
 #define SHARED_KEYS 5

@@ -57,7 +57,7 @@ Test(redis_lists, a_new_node_reads_all)
 	b = nodes_start();
 	NODES_UNTIL(node_is_settled(b));
 	cr_assert(b->count == 1234 && b->puts == 1234, "%d", (int)b->count);
-	cr_assert(node_health(b).pages >= 3 && node_health(b).bad == 0);
+	cr_assert(node_health(b).pages >= 5 && node_health(b).bad == 0);
 }
 
 Test(redis_lists, an_unban_is_everywhere)
