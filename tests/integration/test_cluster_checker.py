@@ -38,7 +38,8 @@ class Counters(unittest.TestCase):
             wrong, limits, slowest = self.play(seed, None)
             self.assertEqual(wrong, [], "seed %d" % seed)
             self.assertEqual(limits, [], "seed %d" % seed)
-            self.assertLess(slowest, TIMEOUT_S + ROUND_TRIP_S, "seed %d" % seed)
+            # At DATA Redis may be asked twice: what another node knows of the message, then to count it.
+            self.assertLess(slowest, 2 * TIMEOUT_S + ROUND_TRIP_S, "seed %d" % seed)
 
     def test_nodes_die(self):
         """kill -9, and who had no answer asks the same of another node, in the middle of messages: charged once. Where a

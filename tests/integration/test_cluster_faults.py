@@ -291,12 +291,13 @@ class Elsewhere(Faults):
 
     def setUp(self):
         super().setUp()
-        self.gate = Gate(self.redis.port)
-        self.addCleanup(self.gate.close)
+        self.near_gate, self.gate = Gate(self.redis.port), Gate(self.redis.port)
+        for node, gate in zip(self.cluster, (self.near_gate, self.gate)):
+            self.addCleanup(gate.close)
+            node.url = "redis://127.0.0.1:%d" % gate.port
+            node.write(self.text)
+            node.restart().ready()
         self.far = self.cluster[1]
-        self.far.url = "redis://127.0.0.1:%d" % self.gate.port
-        self.far.write(self.text)
-        self.far.restart().ready()
 
     def reserve(self, login, number):
         for i in range(number):
@@ -329,6 +330,31 @@ class Elsewhere(Faults):
         self.whole()
         self.used("away@example.com", 2)
 
+    @unittest.skipUnless(LONG, "takes ten seconds: with --long")
+    def test_given_back_by_the_first_node_itself(self):
+        """Its client went on to another message while Redis was away: it says so later than the second node could give
+        the same back, and still it goes back once."""
+        near = self.cluster[0]
+        self.assertEqual(near.ask(submission("learn@example.com", protocol_state="DATA", instance="1.1.1.0", recipient="",
+                                             recipient_count=1)), "DUNNO")
+        with near.connect() as link:
+            for i in range(3):
+                self.assertEqual(link.ask(one_recipient("both@example.com", "3.1.1.0", "r%d@outside.example" % i)), "DUNNO")
+            self.used("both@example.com", 3)
+            for node, gate in zip(self.cluster, (self.near_gate, self.gate)):
+                gate.shut()
+                wait_for("away", lambda: not node.asked())
+            self.assertEqual(self.data("both@example.com", 3, 2), "DUNNO")
+            self.assertEqual(link.ask(one_recipient("next@example.com", "4.1.1.0")), "DUNNO")
+        self.gate.open()
+        self.far.ready()
+        let_pass(1.0)
+        self.near_gate.open()
+        self.whole()
+        self.used("both@example.com", 2)
+        let_pass(3.0)
+        self.used("both@example.com", 2)
+
     def test_refused_and_the_answer_of_redis_is_lost(self):
         """It has given all back under the second node's name, which must hear of that, or would take it away again."""
         self.reserve("lost@example.com", 3)
@@ -347,6 +373,7 @@ class Elsewhere(Faults):
         self.whole()
         self.used("lost@example.com", 0)
 
+    @unittest.skipUnless(LONG, "takes five seconds: with --long")
     def test_refused_while_redis_is_away(self):
         self.reserve("gone@example.com", 3)
         self.gate.shut()

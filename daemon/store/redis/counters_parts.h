@@ -208,6 +208,8 @@ void foreign_refund(struct counters *counters, struct hash128 transaction, enum 
 void foreign_counted_here(struct counters *counters, struct hash128 transaction);
 /* Is it sent again later? Then it is no longer the caller's. */
 bool foreign_keep(struct counters *counters, struct ask *ask);
+/* Redis is there again. */
+void foreign_ready(struct counters *counters);
 void foreign_run(struct counters *counters);
 uint64_t foreign_next(const struct counters *counters);
 

@@ -10,6 +10,7 @@
 
 #define MAX_KEPT 4096
 #define AGAIN_MS 1000
+#define OTHERS_FIRST_MS 3000
 
 void foreign_init(struct counters *counters)
 {
@@ -34,8 +35,16 @@ bool foreign_keep(struct counters *counters, struct ask *ask)
 		return false;
 	list_append(&counters->foreign, &ask->node);
 	counters->foreign_count++;
-	counters->foreign_at_mono_ms = counters->now.mono_ms + AGAIN_MS;
+	if (counters->foreign_at_mono_ms < counters->now.mono_ms + AGAIN_MS)
+		counters->foreign_at_mono_ms = counters->now.mono_ms + AGAIN_MS;
 	return true;
+}
+
+/* Who charged it may have given it back itself while it could not ask Redis, and says so as soon as
+ * it can: that comes first. */
+void foreign_ready(struct counters *counters)
+{
+	counters->foreign_at_mono_ms = counters->now.mono_ms + OTHERS_FIRST_MS;
 }
 
 bool foreign_is(const struct counters *counters, struct hash128 transaction)

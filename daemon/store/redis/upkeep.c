@@ -118,7 +118,7 @@ static void is_ready(struct counters *counters)
 	counters->assert_slot = 0;
 	counters->assert_level = 0;
 	counters->assert_at_mono_ms = 0;
-	counters->foreign_at_mono_ms = 0;
+	foreign_ready(counters);
 	seek_begin(counters);
 	counters_go_on(counters);
 }
