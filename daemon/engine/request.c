@@ -210,6 +210,7 @@ static void learn(
 	memo->repeat = ret->in->repeat;
 	memo->ruleset_number = tables->ruleset_number;
 	memo->instance_len = 0;
+	memo->log_text = SLICE_EMPTY;
 }
 
 static void begin(struct request *ret, const struct policy_request *in,
@@ -249,6 +250,11 @@ void request_memo_release(struct request_memo *memo)
 	memo->repeat = 0;
 }
 
+void request_memo_keep_log_text(struct request_memo *memo, struct slice text)
+{
+	memo->log_text = arena_dup(&memo->arena, text);
+}
+
 void request_read(struct request *ret, const struct policy_request *in,
 	const struct ruleset *ruleset, const struct site *site, struct arena *arena,
 	const struct request_tables *tables, uint64_t policy_connection, struct clock_now now)
@@ -268,6 +274,7 @@ void request_read(struct request *ret, const struct policy_request *in,
 			read_lasting(ret, tables, &message);
 	}
 	ret->arena = arena;
+	ret->memo = memo;
 	ret->now = now;
 	read_changing(ret, tables);
 	if (has_transaction(ret))

@@ -36,6 +36,7 @@ struct ruleset;
 struct request {
 	const struct policy_request *in;       /* what Postfix sent */
 	struct arena *arena;
+	struct request_memo *memo;             /* where what lasts was found or put; NULL: nowhere */
 	const struct ruleset *ruleset;
 	const struct site *site;               /* the ruleset's */
 	struct clock_now now;                  /* when it was submitted */
@@ -90,10 +91,18 @@ struct request_memo {
 	char instance[REQUEST_INSTANCE_BYTES]; /* the last one, */
 	size_t instance_len;
 	struct hash128 transaction;            /* and its id */
-	struct arena arena;                    /* the texts of `known` */
+	struct slice log_text;
+	struct arena arena;                    /* the texts of `known`, and log_text */
 };
 
 void request_memo_release(struct request_memo *memo);
+/* What log lines say of the client and the sender, as it was kept; empty: nothing was. */
+static inline struct slice request_memo_log_text(const struct request_memo *memo)
+{
+	return memo->log_text;
+}
+/* Keeps a copy, until other facts are learned. */
+void request_memo_keep_log_text(struct request_memo *memo, struct slice text);
 
 /* Works out all facts of `in`; `ret` needs nothing set. Adds nothing to the tables. */
 void request_read(struct request *ret, const struct policy_request *in,

@@ -282,6 +282,7 @@ struct asked *submit(const char *text, unsigned on)
 	memset(asked, 0, sizeof(*asked));
 	arena_init(&asked->arena, 4096);
 	read_request(text, asked->text, sizeof(asked->text), &asked->in);
+	asked->in.repeat = fixture.repeat;
 	asked->ticket = pipeline_submit(fixture.pipeline, &asked->in, &asked->arena,
 					&fixture.peers[on], fixture.now, keep_answer, asked);
 	cr_assert(!asked->done, "done is never called from submit");

@@ -61,6 +61,7 @@ struct fixture_parts {
 	struct script scripts[16];
 	unsigned script_count;
 	struct pipeline_peer peers[4];
+	uint64_t repeat;            /* policy_request.repeat of what is submitted */
 	struct asked asked[FIXTURE_MAX_ASKED];
 	unsigned asked_count;
 };

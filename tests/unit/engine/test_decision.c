@@ -47,6 +47,38 @@ Test(decision, nothing_a_stranger_sends_ends_or_forges_a_line)
 	has(last_decision(), " reply=\"550 5.7.27 ?a?b?@example.org refused\" ");
 }
 
+/* On a policy connection that remembers, later lines of a client and sender copy the first one. */
+Test(decision, what_is_remembered_reads_the_same)
+{
+	static const struct {
+		const char *text, *has;
+	} rows[] = {
+		{ "RCPT client_name=c.example helo_name=h~h sender=\"q\"@example.org sasl_username=a",
+		  " helo=\"h h\" sender=\\x22q\\x22@example.org " },
+		{ "RCPT client_name=c.example sender= sasl_username=a", " sender=<> " },
+		{ "DATA client_name=c.example helo_name=x recipient_count=2", " helo=x " },
+	};
+	struct request_memo memo = { 0 };
+
+	fixture_start("  - {name: a, check: look}", NULL);
+	for (unsigned i = 0; i < 9; i++) {
+		char text[300], plain[1000];
+
+		snprintf(text, sizeof(text), "%s instance=%u", rows[i / 3].text, i);
+		fixture.repeat = 0;
+		fixture.peers[0].memo = NULL;
+		ask(text);
+		snprintf(plain, sizeof(plain), "%s", last_decision());
+		has(plain, rows[i / 3].has);
+		fixture.repeat = i / 3 + 1;
+		fixture.peers[0].memo = &memo;
+		ask(text);
+		is(last_decision(), plain);
+	}
+	fixture.peers[0].memo = NULL;
+	request_memo_release(&memo);
+}
+
 /* Ten long values that are all escaped, and the line is still whole. */
 Test(decision, long_hostile_values_are_cut_and_leave_room)
 {
