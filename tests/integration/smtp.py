@@ -72,7 +72,10 @@ class Smtp:
     def read(self):
         lines = []
         while True:
-            line = self._file.readline()
+            try:
+                line = self._file.readline()
+            except ConnectionError as error:  # what was sent meets a socket that is closed already
+                raise Closed(str(error)) from None
             if not line.endswith(b"\n"):
                 raise Closed("closed after %r" % lines)
             lines.append(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
