@@ -2,6 +2,7 @@
 """Several real daemons on one real Redis: counting to the last recipient, and messages that change nodes."""
 
 import collections
+import contextlib
 import selectors
 import sys
 import time
@@ -109,6 +110,10 @@ class Counting(unittest.TestCase):
         self.assertEqual(three.ask(end), "DUNNO")
         self.assertEqual(one.ask(end), "DUNNO")
         self.assertEqual(one.used(login), 2)
+        # The first node may want to give back after ten minutes, and has to find what became of it.
+        with contextlib.closing(self.redis.client()) as redis:
+            for key in redis("KEYS", "*:x:*"):
+                self.assertGreater(redis("PTTL", key), 15 * 60 * 1000, key)
 
     def test_data_alone_counts_once(self):
         """Nobody was asked at RCPT; DATA and END-OF-MESSAGE come to different nodes."""

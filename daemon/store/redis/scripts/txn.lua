@@ -4,19 +4,20 @@
 -- raises; what is older than the head's floor was given back. While names and values have at most 64
 -- bytes each, Redis keeps such a hash in one piece of memory.
 local HEAD, GROUP = '<I4I4BI4I4ddI2I2c8', '<I2dBddI4I4'
-local IDLE, ENDED = 960000, 180000 -- ms: a little longer than the nodes; a minute more in Redis
+local IDLE = 960000 -- ms: a little longer than the nodes, also of what has ended; a minute more in Redis
 local BASE = string.find(KEYS[1], '}:', 1, true) + 2
 
 local function rule_of(key)
 	return string.sub(key, BASE + 2, string.find(key, ':', BASE + 2, true) - 1)
 end
 
--- nil: there is none, or it is over.
+-- nil: there is none, or it is over. One that has ended is told as long as another: a node that asked
+-- about its recipients may want to give them back ten minutes later, when another has settled them.
 local function head_of(s)
 	if not s or #s ~= 45 then return nil end
 	local v, asked, flags, epoch, floor, used, kept, members, groups, service = struct.unpack(HEAD, s)
 	local ended = flags >= 2 and 1 or 0
-	if not (now - used < (ended == 1 and ENDED or IDLE)) then return nil end
+	if not (now - used < IDLE) then return nil end
 	return {v = v, asked = asked, settled = flags % 2, ended = ended, epoch = epoch, floor = floor,
 		used = used, kept = kept, members = members, groups = groups, service = service,
 		changed = false}
@@ -73,11 +74,11 @@ end
 
 -- Writes `set` and the head, and keeps the transaction alive.
 local function save_txn(x, h, set)
-	local renew, n = now - h.kept >= 60000 or h.ended == 1, #set
+	local renew, n = now - h.kept >= 60000, #set
 	h.used = now
 	if renew then h.kept = now end
 	set[n + 1], set[n + 2] = 'h', struct.pack(HEAD, h.v, math.min(h.asked, 4294967295),
 		h.settled + 2 * h.ended, h.epoch, h.floor, now, h.kept, h.members, h.groups, h.service)
 	redis.call('HSET', x, unpack(set))
-	if renew then redis.call('PEXPIRE', x, h.ended == 1 and '240000' or '1020000') end
+	if renew then redis.call('PEXPIRE', x, '1020000') end
 end
