@@ -16,10 +16,22 @@ from waiting import PrivateDir, wait_for
 REEVECTL = os.environ.get("REEVECTL") or os.path.join(TOP, "build", "release", "reevectl")
 
 SITE = "site: { origin: example.com, domains: [example.com] }\n"
+TIMEOUT_S = 0.3             # store.timeout
+ROUND_TRIP_S = 0.1          # and what a busy machine adds
 
 
 def login_rate(limit, more=""):
     return SITE + "rules:\n  - { name: hourly, check: rate, per: login, limits: [{ limit: %s }]%s }\n" % (limit, more)
+
+
+def tight_rate(limit):
+    """tight*@example.com have this an hour, everybody else has more than any test sends."""
+    return SITE + """rules:
+  - name: hourly
+    check: rate
+    per: login
+    limits: [{ login: ["tight*@example.com"], limit: %d/1h }, { limit: 100000/1h }]
+""" % limit
 
 
 class Node(Reeved):
@@ -174,6 +186,12 @@ def history(answers):
 
 def one_recipient(login, instance, recipient="someone@outside.example", **more):
     return submission(login, protocol_state="RCPT", instance=instance, recipient=recipient, **more)
+
+
+def flooding(login, tag):
+    """One message that goes to always another recipient."""
+    for i in range(10 ** 6):
+        yield one_recipient(login, "%s.1.1.0" % tag, "%s-%d@outside.example" % (tag, i))
 
 
 class Load:

@@ -10,7 +10,8 @@ import math
 import sys
 import time
 
-from cluster import Client, Cluster, Load, history, logins_in_turn, one_recipient, quantile, told
+from cluster import (ROUND_TRIP_S, TIMEOUT_S, Client, Cluster, Load, flooding, history, logins_in_turn,
+                     quantile, tight_rate, told)
 from harness import REEVED, let_pass, unittest, wait_for
 from netns import Network, why_not
 from redis_server import have_redis
@@ -20,22 +21,9 @@ from waiting import skip
 LONG = "--long" in sys.argv
 ROUNDS = 10 if LONG else 1
 SPLIT_S = 12 if LONG else 6
-TIMEOUT_S = 0.3             # store.timeout
-ROUND_TRIP_S = 0.1          # and what a busy machine adds
 HOSTS = 3
 LIMIT = 60
-TEXT = """site: { origin: example.com, domains: [example.com] }
-rules:
-  - name: hourly
-    check: rate
-    per: login
-    limits: [{ login: ["tight*@example.com"], limit: %d/1h }, { limit: 100000/1h }]
-""" % LIMIT
-
-
-def flooding(login, tag):
-    for i in range(10 ** 6):
-        yield one_recipient(login, "%s.1.1.0" % tag, "%s-%d@outside.example" % (tag, i))
+TEXT = tight_rate(LIMIT)
 
 
 class Split(unittest.TestCase):

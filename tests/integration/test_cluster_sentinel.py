@@ -6,7 +6,8 @@ import math
 import sys
 import time
 
-from cluster import Client, Cluster, Load, history, logins_in_turn, one_recipient, told
+from cluster import (ROUND_TRIP_S, TIMEOUT_S, Client, Cluster, Load, flooding, history, logins_in_turn,
+                     tight_rate, told)
 from harness import REEVED, let_pass, unittest, wait_for
 from redis_server import have_redis
 from sentinels import Watched
@@ -14,22 +15,9 @@ from waiting import skip
 
 LONG = "--long" in sys.argv
 ROUNDS = 10 if LONG else 1
-TIMEOUT_S = 0.3             # store.timeout
-ROUND_TRIP_S = 0.1          # and what a busy machine adds
 NODES = 2
 TIGHT = 60
-TEXT = """site: { origin: example.com, domains: [example.com] }
-rules:
-  - name: hourly
-    check: rate
-    per: login
-    limits: [{ login: ["tight*@example.com"], limit: %d/1h }, { limit: 100000/1h }]
-""" % TIGHT
-
-
-def flooding(login, tag):
-    for i in range(10 ** 6):
-        yield one_recipient(login, "%s.1.1.0" % tag, "%s-%d@outside.example" % (tag, i))
+TEXT = tight_rate(TIGHT)
 
 
 class FailOver(unittest.TestCase):
