@@ -79,8 +79,13 @@ static unsigned digits_of(uint64_t value)
 
 char *buf_put_u64(char *at, uint64_t value)
 {
-	char *end = at + digits_of(value), *digit = end;
+	char *end, *digit;
 
+	if (value < 10) {
+		*at = (char)('0' + value);
+		return at + 1;
+	}
+	end = digit = at + digits_of(value);
 	while (value >= 100) {
 		digit -= 2;
 		memcpy(digit, pairs + 2 * (value % 100), 2);

@@ -26,6 +26,7 @@ void charge_collect(struct ticket *ticket, unsigned index)
 	struct rule_charges *charges = &ticket->charges;
 	struct request *request = &ticket->request;
 	unsigned first = charges->count, left_out = charges->left_out;
+	bool gate = rule->mode == CONFIG_ENFORCE && rule->refuses;
 
 	if (!charges->items) {
 		charges->overrides = ticket->pipeline->services.store->overrides;
@@ -38,7 +39,7 @@ void charge_collect(struct ticket *ticket, unsigned index)
 		ticket->pipeline->counts.windows_left_out += charges->left_out - left_out;
 	ticket->trace[index].kind = charges->count > first ? TRACE_CHARGED : TRACE_CLEAR;
 	for (unsigned i = first; i < charges->count; i++) {
-		charges->items[i].gate = rule->mode == CONFIG_ENFORCE && rule->refuses;
+		charges->items[i].gate = gate;
 		charges->items[i].rule_index = (uint16_t)index;
 	}
 }

@@ -80,47 +80,54 @@ static bool passes_here(struct ticket *ticket)
 	return true;
 }
 
-/* Made when it is first handed out. */
-static inline void *state_of(struct ticket *ticket, unsigned place, const struct rule *rule)
+static void *new_state(struct ticket *ticket, struct applying *at)
 {
-	if (!ticket->states[place] && rule->ops->state_bytes)
-		ticket->states[place] =
-			arena_zalloc(ticket->request.arena, rule->ops->state_bytes);
-	return ticket->states[place];
+	struct rule_state *state = arena_zalloc(ticket->request.arena,
+						sizeof(*state) + at->rule->ops->state_bytes);
+
+	state->rule = at->rule;
+	state->next = ticket->states;
+	ticket->states = at->state = state;
+	return state->bytes;
 }
 
-static void ask(struct ticket *ticket, const struct rule *rule, unsigned place)
+/* Made when it is first handed out. */
+static inline void *state_of(struct ticket *ticket, struct applying *at)
+{
+	if (at->state)
+		return at->state->bytes;
+	return at->rule->ops->state_bytes ? new_state(ticket, at) : NULL;
+}
+
+static void ask(struct ticket *ticket, struct applying *at)
 {
 	struct rule_ask ask = make_ask(ticket, NULL);
 
-	ask.state = state_of(ticket, place, rule);
-	rule->ops->ask(rule, &ask);
-}
-
-static void add_applying(struct ticket *ticket, const struct rule *rule, unsigned index)
-{
-	unsigned place = ticket->applying_count++;
-
-	ticket->applying[place] = (uint16_t)index;
-	ticket->states[place] = NULL;
-	if (rule->ops->ask)
-		ask(ticket, rule, place);
+	ask.state = state_of(ticket, at);
+	at->rule->ops->ask(at->rule, &ask);
 }
 
 /* Of the rules that the situation leaves, those whose conditions hold. */
 static void add_left(struct ticket *ticket, const struct plan *plan)
 {
-	for (unsigned i = 0; i < plan->left_count; i++) {
-		unsigned index = plan->left[i];
-		const struct rule *rule = &ticket->ruleset->rules[index];
+	const struct plan_rule *left = plan->left, *end = left + plan->left_count;
+	struct applying *at = ticket->applying;
+
+	for (; left < end; left++) {
+		const struct rule *rule = left->rule;
 		enum rule_trace_kind kind =
 			rule->conditional ? judge_conditions(rule, &ticket->request) : TRACE_SKIPPED;
 
-		if (kind == TRACE_SKIPPED)
-			add_applying(ticket, rule, index);
-		else
-			ticket->trace[index].kind = (uint8_t)kind;
+		if (kind != TRACE_SKIPPED) {
+			ticket->trace[left->index].kind = (uint8_t)kind;
+			continue;
+		}
+		*at = (struct applying){ .rule = rule, .index = left->index };
+		if (rule->ops->ask)
+			ask(ticket, at);
+		at++;
 	}
+	ticket->applying_count = (unsigned)(at - ticket->applying);
 }
 
 void look_ask_all(struct ticket *ticket)
@@ -287,29 +294,28 @@ static void apply_next(struct ticket *ticket, unsigned index, struct rule_findin
 	finding->reason = NULL;
 }
 
-static enum after step(struct ticket *ticket, unsigned index, struct rule_ask *ask)
+static enum after step(struct ticket *ticket, const struct applying *at, struct rule_ask *ask)
 {
-	const struct rule *rule = &ticket->ruleset->rules[index];
 	struct rule_finding *finding = ask->finding;
-	enum rule_result result = rule->ops->step(rule, ask);
+	enum rule_result result = at->rule->ops->step(at->rule, ask);
 	enum after after;
 
 	if (ticket->explain)
-		explain_stepped(ticket, index);
+		explain_stepped(ticket, at->index);
 	if (result == RULE_WAIT && !ask->final)
 		return AFTER_WAIT;
 	if (result == RULE_NEXT) {
-		apply_next(ticket, index, finding);
+		apply_next(ticket, at->index, finding);
 		return AFTER_NEXT;
 	}
-	after = apply(ticket, index, result == RULE_WAIT ? RULE_UNKNOWN : result, finding);
+	after = apply(ticket, at->index, result == RULE_WAIT ? RULE_UNKNOWN : result, finding);
 	*finding = (struct rule_finding){ 0 }; /* the next rule's */
 	return after;
 }
 
-static void set_ask(struct ticket *ticket, struct rule_ask *ask, unsigned index)
+static void set_ask(struct ticket *ticket, struct rule_ask *ask, struct applying *at)
 {
-	ask->state = state_of(ticket, ticket->index, &ticket->ruleset->rules[index]);
+	ask->state = state_of(ticket, at);
 	if (ticket->explain)
 		ask->notes = explain_notes(ticket);
 }
@@ -318,19 +324,18 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 {
 	struct rule_finding finding = { 0 };
 	struct rule_ask ask = make_ask(ticket, &finding);
+	struct applying *at = &ticket->applying[ticket->index];
 
 	ask.final = now.mono_ms >= ticket->look_until_mono_ms;
-	for (; ticket->index < ticket->applying_count; ticket->index++) {
-		unsigned index = ticket->applying[ticket->index];
-
+	for (; ticket->index < ticket->applying_count; ticket->index++, at++) {
 		if (ticket->explain)
-			explain_turn(ticket, index);
-		if (ticket->ruleset->rules[index].ops->flags & RULE_COUNTS) {
-			charge_collect(ticket, index);
+			explain_turn(ticket, at->index);
+		if (at->rule->ops->flags & RULE_COUNTS) {
+			charge_collect(ticket, at->index);
 			continue;
 		}
-		set_ask(ticket, &ask, index);
-		switch (step(ticket, index, &ask)) {
+		set_ask(ticket, &ask, at);
+		switch (step(ticket, at, &ask)) {
 		case AFTER_WAIT:
 			return ticket->waiter.expected || ticket->ready ? TICKET_SLEEP
 									: TICKET_STUCK;
@@ -352,15 +357,10 @@ enum ticket_turn look_run(struct ticket *ticket, struct clock_now now)
 
 void look_cancel(struct ticket *ticket)
 {
-	for (unsigned i = 0; i < ticket->applying_count; i++) {
-		void *state = ticket->states[i];
-		const struct rule *rule;
+	struct rule_state *state = ticket->states;
 
-		if (!state)
-			continue;
-		ticket->states[i] = NULL;
-		rule = &ticket->ruleset->rules[ticket->applying[i]];
-		if (rule->ops->cancel)
-			rule->ops->cancel(state);
-	}
+	ticket->states = NULL;
+	for (; state; state = state->next)
+		if (state->rule->ops->cancel)
+			state->rule->ops->cancel(state->bytes);
 }

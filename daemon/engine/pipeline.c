@@ -124,7 +124,6 @@ struct ticket *ticket_new(struct pipeline *pipeline, const struct policy_request
 	request_read(&ticket->request, in, ruleset, ruleset->site, arena, &tables, peer->id, now);
 	ticket->trace = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->trace));
 	ticket->applying = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->applying));
-	ticket->states = arena_alloc(arena, (ruleset->count + 1) * sizeof(*ticket->states));
 	buf_init_fixed(&ticket->reply, arena_alloc(arena, REPLY_BUFFER_BYTES), REPLY_BUFFER_BYTES);
 	list_append(&pipeline->ready, &ticket->node);
 	ticket->ready = true;
@@ -180,12 +179,10 @@ static void wait_for(struct ticket *ticket, uint64_t until_mono_ms)
 static void give_up(struct ticket *ticket, const char *event)
 {
 	struct pipeline *pipeline = ticket->pipeline;
-	const struct ruleset *ruleset = ticket->ruleset;
 	struct slice name = SLICE("-");
 
 	if (ticket->index < ticket->applying_count)
-		name = ruleset->rules[ticket->applying[ticket->index]].name;
-
+		name = ticket->applying[ticket->index].rule->name;
 	pipeline->counts.step_overruns++;
 	log_event(pipeline->services.log, LOG_LEVEL_ERROR, event, "rule", name);
 	memset(&ticket->verdict, 0, sizeof(ticket->verdict));

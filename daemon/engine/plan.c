@@ -33,7 +33,7 @@ static void make(struct plan *plan, const struct ruleset *ruleset, const struct 
 		if ((rule->wants & ~request->situation) | (rule->shuns & request->situation))
 			plan->trace[i].kind = (uint8_t)why_not(rule, request);
 		else
-			plan->left[plan->left_count++] = (uint16_t)i;
+			plan->left[plan->left_count++] = (struct plan_rule){rule, i};
 	}
 }
 

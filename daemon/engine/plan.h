@@ -12,13 +12,18 @@
 
 #define PLANS 64
 
+struct plan_rule {
+	const struct rule *rule;   /* of the ruleset */
+	unsigned index;            /* in its list */
+};
+
 struct plan {
 	/* private */
 	uint64_t ruleset_number;   /* 0: nothing is kept here */
 	uint32_t situation;
 	/* for all to read */
 	unsigned left_count;
-	uint16_t *left;            /* the indices of the rules that are left, in list order */
+	struct plan_rule *left;    /* the rules that are left, in list order */
 	struct rule_trace *trace;  /* by rule: why those that are not left do not apply; else TRACE_SKIPPED */
 };
 

@@ -14,6 +14,9 @@
 #include "daemon/engine/pipeline.h"
 #include "daemon/engine/plan.h"
 
+#include <stdalign.h>
+#include <stddef.h>
+
 enum ticket_phase {
 	TICKET_BEGIN,       /* nothing was asked yet */
 	TICKET_LOOK,        /* looking rules, from `index` on */
@@ -21,6 +24,20 @@ enum ticket_phase {
 	TICKET_RESERVE,     /* the store has the batch */
 	TICKET_REST,        /* explained: the store looks at counters that had no part in the answer */
 	TICKET_FINISH
+};
+
+/* What a rule keeps for one request; the memory is the request's arena. */
+struct rule_state {
+	struct rule_state *next;        /* in `states` */
+	const struct rule *rule;
+	alignas(max_align_t) unsigned char bytes[];
+};
+
+/* A rule that applies to the request. */
+struct applying {
+	const struct rule *rule;
+	struct rule_state *state;       /* NULL: none, or not handed out yet */
+	unsigned index;                 /* of the rule in the list */
 };
 
 struct ticket {
@@ -40,9 +57,9 @@ struct ticket {
 	uint64_t answer_by_mono_ms;
 	uint64_t wait_until_mono_ms;    /* while waiting: one of the two */
 	struct rule_trace *trace;       /* one for each rule; written when the first phase runs */
-	uint16_t *applying;             /* indices of the rules that apply, in list order */
+	struct applying *applying;      /* in list order */
 	unsigned applying_count;
-	void **states;                  /* as `applying`; NULL: none */
+	struct rule_state *states;      /* those that were handed out, to be cancelled at the end */
 	struct rule_charges charges;
 	struct store_reserve reserve;
 	struct store_settle settle;

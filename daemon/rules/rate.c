@@ -200,10 +200,10 @@ static uint64_t cost_of(int count, const struct request *request, uint64_t recip
 	}
 }
 
-/* The first amount that is `percent` of the limit. */
+/* The first amount that is `percent` of the limit, which is below 2^53. */
 static uint64_t warn_at(uint64_t limit, unsigned percent)
 {
-	return limit / 100 * percent + (limit % 100 * percent + 99) / 100;
+	return (limit * percent + 99) / 100;
 }
 
 /* Limits that hold for the request; count 0: none. */

@@ -170,11 +170,11 @@ Test(dns_cache, what_has_gone_is_not_recalled)
 	cr_assert_null(recall("mx1.b.test", 1));
 }
 
-/* All short names share a place, and so do long ones that differ in their middle only. */
+/* All short names share a place, and so do long ones that differ only between begin, middle and end. */
 Test(dns_cache, names_in_one_place_are_not_mixed_up)
 {
 	static const char *const names[] = { "", "a", "b", "a.test", "b.test", "a.b.c.d",
-		"12345678.1.12345678", "12345678.2.12345678" };
+		"12345678.1.234567890.123.12345678", "12345678.2.234567890.123.12345678" };
 	size_t count = sizeof(names) / sizeof(names[0]);
 
 	dns_cache_init(&cache, 20);
@@ -192,6 +192,23 @@ Test(dns_cache, names_in_one_place_are_not_mixed_up)
 			cr_assert_eq(get(names[i], 1), answer);
 		}
 	}
+}
+
+/* As the mail hosts of a provider's domains; one in ten may share its place with another one. */
+Test(dns_cache, names_that_differ_in_the_middle_have_places_of_their_own)
+{
+	char names[32][40];
+	unsigned recalled = 0;
+
+	dns_cache_init(&cache, 40);
+	for (unsigned i = 0; i < 32; i++) {
+		snprintf(names[i], sizeof(names[i]), "mx1.mail.customer%u.provider.example", i);
+		put(names[i], DNS_NODATA, 1000);
+		cr_assert_not_null(get(names[i], 1));
+	}
+	for (unsigned i = 0; i < 32; i++)
+		recalled += recall(names[i], 1) != NULL;
+	cr_assert_geq(recalled, 28);
 }
 
 Test(dns_cache, to_be_recalled_is_to_be_used)

@@ -53,7 +53,7 @@ static bool agrees(const struct request *request, uint64_t ruleset_number)
 			return false;
 		if (kind != TRACE_SKIPPED)
 			continue;
-		if (left == plan->left_count || plan->left[left++] != i)
+		if (left == plan->left_count || plan->left[left++].index != i)
 			return false;
 	}
 	return left == plan->left_count;

@@ -111,6 +111,12 @@ Test(rule_rate, counts_messages_and_bytes)
 	cr_expect_str_eq(charges(BOB " size=777"), "bob@acme.example 10485760/1d cost 777 warn 5242880");
 	cr_expect_str_eq(charges(BOB), "bob@acme.example 10485760/1d cost 0 warn 5242880");
 	fixture_stop();
+	fixture_start(RATE("count: bytes, limit: 4294967295/1d, warn_at: 99%"));
+	cr_expect_str_eq(charges(BOB), "bob@acme.example 4294967295/1d cost 0 warn 4252017623");
+	fixture_stop();
+	fixture_start(RATE("count: bytes, limit: 8388607GiB/1d, warn_at: 33%"));
+	cr_expect_str_eq(charges(BOB), "bob@acme.example 9007198180999168/1d cost 0 warn 2972375399729726");
+	fixture_stop();
 	cr_expect(strstr(fixture_errors(RATE("count: messages, limit: 10MiB/1d")), "needs 'count: bytes'"));
 	cr_expect(strstr(fixture_errors(RATE("count: networks, limit: 10/1d")), "not yet supported"));
 	cr_expect(strstr(fixture_errors(RATE("per: login")), "needs 'limits' or 'limit'"));
