@@ -202,6 +202,21 @@ void contract_learned_services_survive_a_restart(struct contract *contract)
 	cr_assert_eq(contract_used(contract, charge), 0);
 }
 
+/* Neither here nor, where they share what they learn, for other nodes. */
+void contract_a_dry_settlement_teaches_nothing(struct contract *contract)
+{
+	struct store_charge charge = contract_gate("a", "anna", 9);
+
+	contract->dry = true;
+	contract_settle(contract, 50, 1, 0, false);
+	contract->dry = false;
+	contract_reserve(contract, 1, 1, 1, charge);
+	contract_reopen(contract, contract->setup);
+	contract->store->ops->abandon(contract->store, contract_id(1), contract->now);
+	contract_sync(contract);
+	cr_assert_eq(contract_used(contract, charge), 1);
+}
+
 static void charge_and_sync(struct contract *contract)
 {
 	contract_reserve(contract, 1, 1, 1, contract_gate("a", "anna", 9));

@@ -109,6 +109,7 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge);
 	CASE(counters_survive_a_restart)         \
 	CASE(transactions_survive_a_restart)     \
 	CASE(learned_services_survive_a_restart) \
+	CASE(a_dry_settlement_teaches_nothing)   \
 	CASE(bans_survive_a_restart)             \
 	CASE(all_survives_kill)                  \
 	CASE(bans_survive_kill_at_once)          \

@@ -131,7 +131,7 @@ static void put_counters_back(
 
 /* Redis has settled it, or given it back: so do we, to know it if Redis should forget; but what the
  * counters hold is what Redis says. A transaction of very many counters is not followed. */
-static void follow(struct counters *counters, const struct ask *ask)
+static void follow(struct counters *counters, const struct ask *ask, bool settled)
 {
 	struct ledger *ledger = counters->own->ledger;
 	struct txn *txn = txn_find(ledger->txns, ask->transaction);
@@ -151,7 +151,8 @@ static void follow(struct counters *counters, const struct ask *ask)
 		return;
 	}
 	before = remember_counters(counters, ask);
-	if (ask->kind == ASK_SETTLE)
+	txn->ended = txn->ended || ask->end_of_message;
+	if (settled)
 		ledger_settle(ledger, &settlement, store_clock(counters));
 	else
 		ledger_refund(ledger, ask->transaction, store_clock(counters));
@@ -236,7 +237,7 @@ static void answer_settle(struct counters *counters, struct ask *ask, const stru
 			name_refused(counters, ask->refs[refused - 1].ref, op);
 	}
 	if (!unknown && !ask->request.dry) {
-		follow(counters, ask);
+		follow(counters, ask, !refused);
 		book_differences(counters, ask, numbers, 9);
 		set_version(counters, ask->transaction, numbers);
 	}
@@ -248,7 +249,7 @@ static void answer_refund(struct counters *counters, struct ask *ask, const stru
 	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
 
 	if (txn && !ask->give && number(numbers, 1) > ask->version) {
-		follow(counters, ask);
+		follow(counters, ask, false);
 		book_differences(counters, ask, numbers, 4);
 		set_version(counters, ask->transaction, numbers);
 	} else {

@@ -251,7 +251,7 @@ static void put_settle(struct counters *counters, struct ask *ask)
 		return;
 	at = packed_put_u64(at, ask->counter_count);
 	at = packed_put_u64(at, ask->version);
-	at = packed_put_u64(at, mode == LEDGER_SETTLE_AUTO);
+	at = packed_put_u64(at, mode == LEDGER_SETTLE_AUTO && !ask->request.dry);
 	at = packed_put_u64(at, ask->recipient_count);
 	at = packed_put_u64(at, ask->request.asked);
 	at = packed_put_u64(at, ask->size_bytes);

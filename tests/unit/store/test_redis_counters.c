@@ -446,6 +446,27 @@ Test(redis_counters, settles)
 	cr_assert(op.settle.unknown);
 }
 
+/* If Redis forgets it then, its recipients are charged anew. */
+Test(redis_counters, a_settlement_that_is_refused_gives_all_back_here_too)
+{
+	struct store_charge gate = fake_gate("hourly", "anna", 10);
+
+	fake_ready();
+	fake_granted(gate, 1, 1);
+	fake_settle(&op, 1, 5);
+	fake_say("OK T 2 1 0 1 8 10 60000 1 1 28333333 -1");
+	cr_assert(op.settle.refused && fake_holds(gate) == 0);
+	fake_reserve(&op, 1, 1, gate);
+	cr_assert(fake_is("reserve") && fake_number(3) == 2);
+	fake_say("LOST T");
+	cr_assert(op.woken == 0, "it was given back");
+	fake_until("reserve");
+	cr_assert(fake_number(3) == -1, "without the transaction, which is ours now");
+	fake_grant(0, 9);
+	cr_assert(op.woken == 1 && op.charges[0].outcome == CHARGE_GRANTED);
+	cr_assert_eq(fake_holds(gate), 1);
+}
+
 /* Another node charged it, too, or an earlier run of this one. */
 Test(redis_counters, settles_what_others_charged)
 {
