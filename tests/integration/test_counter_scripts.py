@@ -424,6 +424,68 @@ class Model(unittest.TestCase):
             self.assertGreater(wrong, 0, how)
 
 
+class Corners(unittest.TestCase):
+    """What a random walk does not come to."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = RedisServer()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+        cls.redis = cls.server.client()
+
+    def setUp(self):
+        self.world = World(self.redis, 1, 20)
+        self.nodes = self.world.nodes
+
+    def charge(self, node, txn, recipient, keys, limit=20):
+        names, counters = node.counters(keys)
+        what = pack(len(keys), len(keys), 1, 0, 0, SERVICE, b"%08d" % recipient, counters)
+        for i in range(len(keys)):
+            what += pack(i + 1, 0, limit, 1, 0, 1)
+        return node.run("reserve", ["{r}:x:%d" % txn] + names, what)
+
+    def used(self, key):
+        names, args = self.nodes[0].counters([key])
+        return self.nodes[0].run("look", names, pack(1, args))[2]
+
+    def test_each_giving_back_is_told_again_as_it_was(self):
+        """The answers to two of them are lost, and both are asked for once more, the older one last."""
+        one, two = self.nodes[0], self.nodes[1]
+        first = {}
+        for give in (1, 2):
+            self.charge(one, 7, give, ["h:u0"])
+            first[give] = self.world.refund(two, 7, [], 0, give)[1]
+        self.assertEqual([reply[7::3] for reply in first.values()], [[-1], [-1]])
+        self.charge(one, 7, 3, ["h:u0"])
+        for give in (2, 1):
+            again = self.world.refund(two, 7, [], 0, give)[1]
+            self.assertEqual(again[5:], first[give][5:], "number %d" % give)
+        self.assertEqual(self.used("h:u0"), 1, "what came after them stays")
+
+    def test_a_hash_of_another_with_thousands_of_fields(self):
+        """It is told as what it is, before anything is written."""
+        node, key = self.nodes[0], self.nodes[0].key("h:u1")
+        newest = self.world.now // 60000
+        value = struct.pack("<d", 1)
+        self.redis("HSET", key, "c", struct.pack("<ddd", newest - 20, 1, -1) + value)
+        for first in range(0, 10000, 1000):
+            self.redis("HSET", key, *[word for i in range(first, first + 1000) for word in (i, value)])
+        self.assertEqual(self.charge(node, 1, 1, ["h:u0", "h:u1"])[0::2], [b"BAD", 2])
+        self.assertEqual(self.used("h:u0"), 0)
+
+    def test_a_reset_leaves_alone_what_it_cannot_read(self):
+        node = self.nodes[0]
+        for recipient, key in enumerate(("h:u0", "h:u1")):
+            self.charge(node, 1, recipient + 1, [key])
+        self.redis("HSET", node.key("h:u0"), self.world.now // 60000 - 3, "nonsense")
+        names, args = node.counters(["h:u0", "h:u1"])
+        reply = node.run("reset", names, pack(2, args))
+        self.assertEqual(reply[2], 1)
+        self.assertEqual(reply[3::3], [2], "only of the other one is something taken")
+        self.assertEqual((self.used("h:u0"), self.used("h:u1")), (1, 0))
+
+
 if __name__ == "__main__":
     if not have_redis():
         skip("no redis-server here")

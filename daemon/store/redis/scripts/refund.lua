@@ -16,13 +16,9 @@ if not h then return struct.pack('<dddd', now, 0, 0, 0) end
 local all, at = load_all(4, keys, ARGV[4], p)
 if not all then return {'BAD', now, at} end
 
-local given = 'b' .. string.match(ARGV[1], '^[^.]*')
-if give > 0 then
-	local v = redis.call('HGET', KEYS[2], given)
-	if v and #v >= 8 and struct.unpack('<d', v) == give then
-		return struct.pack('<dddd', now, h.v, #groups, 0) .. string.sub(v, 9)
-	end
-end
+local given = 'b' .. string.match(ARGV[1], '^[^.]*') .. struct.pack('<d', give)
+local told = give > 0 and redis.call('HGET', KEYS[2], given)
+if told then return struct.pack('<dddd', now, h.v, #groups, 0) .. told end
 
 local function settles()
 	local at, unsettled = service_of(h.service)
@@ -38,7 +34,7 @@ if kind ~= 0 and (h.settled == 1 or not charged or not settles() or
 	return struct.pack('<dddd', now, h.v, #groups, 0)
 end
 local refunded = refund_all(h, all, groups)
-if give > 0 then redis.call('HSET', KEYS[2], given, struct.pack('<d', give) .. differences) end
+if give > 0 then redis.call('HSET', KEYS[2], given, differences) end
 save_all(KEYS[2], h, all, groups)
 if kind ~= 0 and (mode == 0 or mode == 3) then
 	local last, unsettled = service_of(h.service)

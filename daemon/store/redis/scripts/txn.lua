@@ -1,8 +1,9 @@
 -- Transactions. A hash: h the head, "g" and what a counter's key ends with: what was charged there (a
 -- group), "m" and a recipient: for each rule when he was charged, and in which groups he counts, r:
--- for each rule when it charged recipients last. "When" is the epoch, which every refund of the whole
--- raises; what is older than the head's floor was given back. While names and values have at most 64
--- bytes each, Redis keeps such a hash in one piece of memory.
+-- for each rule when it charged recipients last, "b", a node's incarnation and a number: what that one
+-- was told when it gave back others' charges (see refund.lua). "When" is the epoch, which every refund
+-- of the whole raises; what is older than the head's floor was given back. While names and values have
+-- at most 64 bytes each, Redis keeps such a hash in one piece of memory.
 local HEAD, GROUP = '<I4I4BI4I4ddI2I2c8', '<I2dBddI4I4'
 local IDLE = 960000 -- ms: a little longer than the nodes, also of what has ended; a minute more in Redis
 local BASE = string.find(KEYS[1], '}:', 1, true) + 2

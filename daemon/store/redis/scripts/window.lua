@@ -58,6 +58,7 @@ local function roll(w, last, v)
 				if x < w.m - 60 then gone[#gone + 1] = h[j] elseif x < last then t = t + math.max(0, s) end
 			end
 		end
+		if #gone > 61 then return nil end
 		w.t = t + math.max(0, (struct.unpack('<d', v)))
 	else
 		local f = {}
