@@ -19,6 +19,7 @@
 #define MAX_FACTOR 2 /* members known here, against those the list may have */
 #define SPARE_MEMBERS 1000
 #define CLOCK_STEP_MS 1000
+#define CLOCKS_APART_MS 60000 /* what another's time may be ahead and still be taken for one */
 
 static const char *const key_names[SHARED_KEYS] = {"v", "l", "f", "", "t"};
 
@@ -142,6 +143,18 @@ void shared_drop(struct shared *shared, struct member *member)
 	members_drop(&shared->members, member);
 }
 
+/* Whoever changes a member knows what is there now: he is later than that, though each node knows
+ * Redis' clock only to within what an answer takes. */
+static void made_now(struct shared *shared, struct member *member, struct clock_now now)
+{
+	uint64_t made_ms = to_store(shared, now.wall_ms);
+
+	if (member->made_ms >= made_ms && member->made_ms - made_ms < CLOCKS_APART_MS)
+		made_ms = member->made_ms + 1;
+	member->made_ms = made_ms;
+	member->guessed = !shared->has_offset;
+}
+
 static bool is_full(const struct shared *shared)
 {
 	return shared->members.count >= MAX_FACTOR * shared->options.max_members + SPARE_MEMBERS;
@@ -159,9 +172,8 @@ void shared_put(struct shared *shared, struct slice name, struct slice facts,
 	}
 	member = members_get(&shared->members, name);
 	member_set_facts(member, facts);
-	member->made_ms = to_store(shared, now.wall_ms);
+	made_now(shared, member, now);
 	member->until_ms = to_store(shared, until_wall_ms);
-	member->guessed = !shared->has_offset;
 	member->sticky = sticky;
 	shared_queue(shared, member, MEMBER_PUT);
 }
@@ -176,8 +188,7 @@ void shared_remove(struct shared *shared, struct slice name, struct clock_now no
 		return;
 	}
 	member = members_get(&shared->members, name);
-	member->made_ms = to_store(shared, now.wall_ms);
-	member->guessed = !shared->has_offset;
+	made_now(shared, member, now);
 	shared_queue(shared, member, MEMBER_REMOVED);
 }
 

@@ -378,11 +378,27 @@ Test(redis_lists, a_live_limit_is_everywhere)
 	NODES_UNTIL(limit_of(b, "hourly", "a b%/\xc3\xa9@example.com") == 7);
 	one.rates[0].limit = 100;
 	cr_assert(lists_override_put(b->lists, &one, nodes_now()));
-	NODES_UNTIL(limit_of(a, "hourly", "anna@example.com") == 100);
+	NODES_UNTIL(limit_of(a, "hourly", "anna@example.com") == 100 &&
+		    limit_of(c, "hourly", "anna@example.com") == 100);
 	cr_assert(lists_override_remove(
 		c->lists, SLICE("hourly"), SLICE("anna@example.com"), nodes_now()));
 	cr_assert(!lists_override_remove(
 		c->lists, SLICE("hourly"), SLICE("anna@example.com"), nodes_now()));
 	NODES_UNTIL(!limit_of(a, "hourly", "anna@example.com") &&
 		    !limit_of(b, "hourly", "anna@example.com"));
+}
+
+/* Facts of a stranger do not stand in the way of our own, nor of taking them off. */
+Test(redis_lists, facts_without_an_end_are_overwritten)
+{
+	a = nodes_start();
+	redis_server_say(
+		nodes.server, "HSET", "{reeve}:bf", "192.0.2.1/32", "9999999999999 1 zzz x", NULL);
+	redis_server_say(
+		nodes.server, "HSET", "{reeve}:bf", "192.0.2.2/32", "9999999999999 1 zzz x", NULL);
+	NODES_UNTIL(node_is_settled(a));
+	node_put(a, "192.0.2.1", 60000);
+	node_remove(a, "192.0.2.2");
+	NODES_UNTIL(node_is_settled(a));
+	cr_assert_str_eq(redis_server_say(nodes.server, "HLEN", "{reeve}:bf", NULL), "1");
 }

@@ -435,6 +435,28 @@ Test(redis_shared, times_are_translated)
 	cr_assert(slice_is(fake_arg(2), "1699999000000"), "that is no time");
 }
 
+/* Nodes know Redis' clock to within what an answer takes. */
+Test(redis_shared, what_is_changed_here_was_seen_here)
+{
+	up();
+	fake_say("OK T 2 '1699 0 2 '1\t192.0.2.1\t1700000000400^0^" LATER "^a\n"
+		 "2\t192.0.2.2\t1700000000400^0^" LATER "^a");
+	take_off("192.0.2.1");
+	cr_assert(slice_is(fake_arg(2), "1700000000401"), "it is later than what it takes off");
+	fake_say("OK T");
+	put("192.0.2.2");
+	cr_assert(slice_is(fake_arg(2), "1700000000401"));
+	fake_say("OK T");
+}
+
+Test(redis_shared, a_time_far_ahead_is_not_followed)
+{
+	up();
+	fake_say("OK T 1 '1699 0 1 '1\t192.0.2.1\t1700003600000^0^" LATER "^a");
+	take_off("192.0.2.1");
+	cr_assert(slice_is(fake_arg(2), "1700000000000"));
+}
+
 static bool see(
 	void *arg, struct slice member, struct slice what, uint64_t until_wall_ms, bool sticky)
 {

@@ -10,7 +10,8 @@ local function time_of(text) return text == 'inf' and math.huge or tonumber(text
 -- made, sticky, until of a value, or nothing if it is none of ours
 local function parts_of(value)
 	local made, sticky, ends = string.match(value or '', '^(%d+) ([01]) (%w+) ')
-	if made then return tonumber(made), sticky == '1', time_of(ends) end
+	ends = made and time_of(ends)
+	if ends then return tonumber(made), sticky == '1', ends end
 end
 
 local function drop(member)
