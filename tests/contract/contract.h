@@ -102,7 +102,8 @@ uint64_t contract_used(struct contract *contract, struct store_charge charge);
 	CASE(a_dry_charge_says_what_is_free_when)      \
 	CASE(a_dry_settlement_changes_nothing)         \
 	CASE(overrides_are_put_replaced_and_removed)   \
-	CASE(overrides_end)
+	CASE(overrides_end)                            \
+	CASE(follows_the_ledger)
 
 /* For those that survive their process. */
 #define CONTRACT_DURABLE_CASES(CASE)             \
