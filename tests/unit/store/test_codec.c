@@ -289,6 +289,13 @@ Test(codec, an_override_comes_back_and_damage_is_refused)
 	value = made(bytes, codec_put_override(bytes, &override));
 	cr_assert_not(codec_get_override(value, &again), "no window");
 	override.rates[0].window_ms = 1;
+	override.rates[0].limit = OVERRIDE_MAX_LIMIT;
+	value = made(bytes, codec_put_override(bytes, &override));
+	cr_assert(codec_get_override(value, &again));
+	override.rates[0].limit++;
+	value = made(bytes, codec_put_override(bytes, &override));
+	cr_assert_not(codec_get_override(value, &again), "too high a limit");
+	override.rates[0].limit = 1;
 	override.subject[0] = '\0';
 	value = made(bytes, codec_put_override(bytes, &override));
 	cr_assert_not(codec_get_override(value, &again), "no subject");
