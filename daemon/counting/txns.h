@@ -63,7 +63,9 @@ struct txn {
 	uint8_t age; /* enum txn_age; UNSETTLED: ten minutes have passed, settled or not */
 	bool settled, ended;
 	bool any_refunded;            /* some member may be */
-	bool local;                   /* whoever keeps the ledger: decided here alone, and */
+	bool ending;                  /* whoever keeps the ledger: another store is to say */
+				      /* whether it goes back, */
+	bool local;                   /* decided here alone, and */
 	uint32_t version;             /* what another store had of it last; 0: nothing */
 	struct txn_group *group_heap; /* NULL: the inline ones */
 	struct txn_layer *layer_heap;

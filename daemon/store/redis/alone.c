@@ -27,6 +27,7 @@ void txn_is_local(struct counters *counters, struct hash128 transaction)
 		return;
 	if (!txn)
 		txn = txn_add(counters->own->ledger->txns, transaction, counters->now.mono_ms);
+	foreign_forget(counters, txn);
 	txn->local = true;
 	txn->version = 0;
 	drop_later(counters, transaction);

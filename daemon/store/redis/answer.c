@@ -247,8 +247,10 @@ static void answer_settle(struct counters *counters, struct ask *ask, const stru
 static void answer_refund(struct counters *counters, struct ask *ask, const struct numbers *numbers)
 {
 	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
+	bool asserted_away = ask->give && (ask->repeats || !foreign_is_end(ask));
 
-	if (txn && !ask->give && number(numbers, 1) > ask->version) {
+	foreign_ended(counters, ask);
+	if (txn && (!ask->give || foreign_is_end(ask)) && number(numbers, 1) > ask->version) {
 		follow(counters, ask, false);
 		book_differences(counters, ask, numbers, 4);
 		set_version(counters, ask->transaction, numbers);
@@ -256,7 +258,7 @@ static void answer_refund(struct counters *counters, struct ask *ask, const stru
 		book_differences(counters, ask, numbers, 4);
 	}
 	/* Where it is an answer that was lost once, the same command asserted without it. */
-	for (unsigned i = 0; ask->give && i < ask->counter_count; i++) {
+	for (unsigned i = 0; asserted_away && i < ask->counter_count; i++) {
 		own_mark(counters->own, ask->refs[i].ref);
 		counters->in_doubt = true;
 	}
@@ -373,6 +375,7 @@ static void ask_with_keys(
 	wider->end_of_message = ask->end_of_message;
 	wider->refund = ask->refund;
 	wider->give = ask->give;
+	wider->repeats = ask->repeats;
 	wider->since_mono_ms = ask->since_mono_ms;
 	wider->settles = ask->settles;
 	wider->version = ask->version;
@@ -394,6 +397,21 @@ static void ask_with_keys(
 	again(counters, wider);
 }
 
+/* Nobody can say any more whether another node has settled it: given back where it was used here a
+ * moment ago; else it stands. */
+static void lost_end(struct counters *counters, struct ask *ask)
+{
+	const struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
+	bool is_here = txn && !txn->local;
+	bool is_recent = is_here && (int64_t)counters->now.mono_ms - txn->used_ms < TXN_ENDED_MS;
+
+	if (is_here)
+		txn_is_local(counters, ask->transaction);
+	if (is_recent)
+		alone_refund(counters, ask->transaction, ask->refund);
+	ask_give_up(counters, ask);
+}
+
 /* Redis has forgotten what this node knows of the transaction: it is ours to keep now, while the
  * counters are still Redis'. */
 static void answer_lost(struct counters *counters, struct ask *ask)
@@ -401,6 +419,10 @@ static void answer_lost(struct counters *counters, struct ask *ask)
 	struct store_op *op = ask->op;
 	uint64_t deadline_mono_ms = ask->deadline_mono_ms;
 
+	if (foreign_is_end(ask)) {
+		lost_end(counters, ask);
+		return;
+	}
 	if (!ask->request.dry && !ask->give)
 		txn_is_local(counters, ask->transaction);
 	if (ask->kind != ASK_RESERVE || ask->request.dry) {

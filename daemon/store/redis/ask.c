@@ -156,6 +156,7 @@ void ask_give_up(struct counters *counters, struct ask *ask)
 {
 	if (ask->kind == ASK_REFUND && !ask->give)
 		alone_refund(counters, ask->transaction, ask->refund);
+	foreign_ended(counters, ask);
 	if (ask->kind == ASK_RESET)
 		alone_reset(counters, ask);
 	ask_alone(counters, ask);

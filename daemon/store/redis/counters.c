@@ -251,6 +251,10 @@ static void give_back(struct counters *counters, struct hash128 transaction, enu
 		foreign_refund(counters, transaction, kind, kind == REFUND_ALWAYS);
 		return;
 	}
+	if (!is_local(counters, transaction) && kind != REFUND_ALWAYS) {
+		foreign_end(counters, transaction, kind);
+		return;
+	}
 	if (is_local(counters, transaction) || counters->state <= COUNTERS_REFUSED) {
 		alone_refund(counters, transaction, kind);
 		return;

@@ -61,8 +61,9 @@ struct ask {
 	uint64_t recipient_count, size_bytes;
 	bool end_of_message;
 	enum refund_kind refund;
-	uint64_t give; /* its number, if others charged what it gives back; else 0 */
+	uint64_t give; /* its number, if others charged or may have settled it; else 0 */
 	uint64_t since_mono_ms;
+	bool repeats; /* Redis may have done it, and the answer was lost */
 	bool settles; /* the node itself knows that the transaction's service settles */
 	uint32_t version;
 	/* the counters, each once; and the charges on them, with their place in the op */
@@ -206,6 +207,15 @@ void foreign_refund(struct counters *counters, struct hash128 transaction, enum 
 	bool when_back);
 /* A whole message was counted here while Redis was away: what others charged for it goes back. */
 void foreign_counted_here(struct counters *counters, struct hash128 transaction);
+/* What Redis granted this node is over: Redis is asked, as soon as it can be, whether it goes back, for
+ * another node may have settled it. */
+void foreign_end(struct counters *counters, struct hash128 transaction, enum refund_kind kind);
+/* Such a question, of what this node charged itself? */
+bool foreign_is_end(const struct ask *ask);
+/* It has been answered, or never will be. */
+void foreign_ended(struct counters *counters, const struct ask *ask);
+/* It is used again, and decided here: what is asked later about its end is void. */
+void foreign_forget(struct counters *counters, struct txn *txn);
 /* Is it sent again later? Then it is no longer the caller's. */
 bool foreign_keep(struct counters *counters, struct ask *ask);
 /* Redis is there again. */

@@ -5,6 +5,11 @@
  * nothing: if the answer is lost, so is the difference, and the next assertion would undo it. So such
  * a command has a number, Redis keeps with the transaction what was taken for it, and it is sent
  * again until the answer is here.
+ *
+ * In the same way it is asked whether what Redis granted this node goes back, now that it is over: only
+ * Redis knows whether another node has settled it. Until it says so the charge stands. It stands for
+ * good where there is no room for the question, or no answer within a quarter of an hour: rather a
+ * message too many than one that is not counted.
  */
 #include "daemon/store/redis/counters_parts.h"
 
@@ -28,11 +33,25 @@ void foreign_free(struct counters *counters)
 	}
 }
 
+bool foreign_is_end(const struct ask *ask)
+{
+	return ask->give && ask->version;
+}
+
+/* Its transaction has been used again meanwhile, and is decided here. */
+static bool is_void(const struct counters *counters, const struct ask *ask)
+{
+	const struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
+
+	return foreign_is_end(ask) && txn && txn->local;
+}
+
 bool foreign_keep(struct counters *counters, struct ask *ask)
 {
 	if (!ask->give || counters->foreign_count >= MAX_KEPT ||
-		counters->now.mono_ms - ask->since_mono_ms >= TXN_IDLE_MS)
+		counters->now.mono_ms - ask->since_mono_ms >= TXN_IDLE_MS || is_void(counters, ask))
 		return false;
+	ask->repeats = ask->repeats || ask->sent;
 	list_append(&counters->foreign, &ask->node);
 	counters->foreign_count++;
 	if (counters->foreign_at_mono_ms < counters->now.mono_ms + AGAIN_MS)
@@ -54,6 +73,13 @@ bool foreign_is(const struct counters *counters, struct hash128 transaction)
 	return !txn || (!txn->local && txn->groups == 0);
 }
 
+static void give_number(struct counters *counters, struct ask *ask, enum refund_kind kind)
+{
+	ask->refund = kind;
+	ask->give = ++counters->gives;
+	ask->since_mono_ms = counters->now.mono_ms;
+}
+
 /* Names no counters: Redis tells which they are. */
 static struct ask *make(
 	struct counters *counters, struct hash128 transaction, enum refund_kind kind)
@@ -61,10 +87,46 @@ static struct ask *make(
 	struct ask *ask = ask_new(counters, ASK_REFUND, NULL, 0, 0);
 
 	ask->transaction = transaction;
-	ask->refund = kind;
-	ask->give = ++counters->gives;
-	ask->since_mono_ms = counters->now.mono_ms;
+	give_number(counters, ask, kind);
 	return ask;
+}
+
+void foreign_end(struct counters *counters, struct hash128 transaction, enum refund_kind kind)
+{
+	struct txn *txn = txn_find(counters->own->ledger->txns, transaction);
+	struct ask *ask;
+
+	if (!txn || txn->ending)
+		return;
+	ask = ask_about(counters, ASK_REFUND, NULL, transaction);
+	give_number(counters, ask, kind);
+	txn->ending = true;
+	ask_go(counters, ask);
+}
+
+void foreign_ended(struct counters *counters, const struct ask *ask)
+{
+	struct txn *txn = txn_find(counters->own->ledger->txns, ask->transaction);
+
+	if (foreign_is_end(ask) && txn)
+		txn->ending = false;
+}
+
+void foreign_forget(struct counters *counters, struct txn *txn)
+{
+	struct list *node, *next;
+
+	for (node = counters->foreign.next; txn->ending && node != &counters->foreign;
+		node = next) {
+		struct ask *ask = LIST_ENTRY(node, struct ask, node);
+
+		next = node->next;
+		if (!foreign_is_end(ask) || !hash128_equal(ask->transaction, txn->id))
+			continue;
+		counters->foreign_count--;
+		ask_free(&ask);
+		txn->ending = false;
+	}
 }
 
 void foreign_refund(struct counters *counters, struct hash128 transaction, enum refund_kind kind,

@@ -370,14 +370,10 @@ static void end_idle(struct counters *counters, struct txn *txn)
 	if (txn->settled || !txn->groups ||
 		!services_settles(&ledger->services, txn->service, store_clock(counters).wall_ms))
 		return;
-	if (txn->local || counters->state <= COUNTERS_REFUSED) {
+	if (txn->local)
 		alone_refund(counters, id, REFUND_IDLE);
-	} else {
-		struct ask *ask = ask_about(counters, ASK_REFUND, NULL, id);
-
-		ask->refund = REFUND_IDLE;
-		ask_go(counters, ask);
-	}
+	else
+		foreign_end(counters, id, REFUND_IDLE);
 }
 
 /* Once more before it is forgotten: its service may have become known since. */
