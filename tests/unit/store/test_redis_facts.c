@@ -48,7 +48,7 @@ Test(redis_facts, live_limits_of_strangers)
 		"1000",
 		"1000 ",
 		"x 5:alice200/3600000",
-		
+
 		"1000 9:alice200/3600000",
 		"1000 5:alice200",
 		"1000 5:alice200/",
