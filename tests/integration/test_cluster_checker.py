@@ -25,6 +25,7 @@ class Counters(unittest.TestCase):
         with Checker(seed, **more) as checker:
             wrong = checker.run(faults or checker.random.sample(Checker.ALL, len(Checker.ALL)))
             limits, slowest, self.alone, self.counts = checker.over_limit(), checker.slowest(), checker.alone(), checker.counts
+            self.twice = sum(map(len, checker.twice.values()))
             most, at = checker.most_over()
             print("seed %s: %d requests, %d logins, %d recipients, %d messages; slowest %.0f ms; %d granted of 30 at most (%s): "
                   "%s" % (seed, checker.requests(), len(checker.recipients), sum(checker.recipients.values()),
@@ -40,6 +41,16 @@ class Counters(unittest.TestCase):
             self.assertEqual(limits, [], "seed %d" % seed)
             # At DATA Redis may be asked twice: what another node knows of the message, then to count it.
             self.assertLess(slowest, 2 * TIMEOUT_S + ROUND_TRIP_S, "seed %d" % seed)
+
+    def test_apart(self):
+        """One node is asked about the recipients, another about DATA, while Redis comes and goes: what the first one makes of
+        the end of its part leaves alone what was settled."""
+        faults = [name for name in Checker.ALL if name not in Checker.FORGETS] * 2
+        for seed in range(SEED, SEED + (20 if LONG else 1)):
+            wrong, limits, _ = self.play("apart %d" % seed, faults, apart=0.4)
+            self.assertEqual(wrong + limits, [], "seed %d" % seed)
+            self.assertGreater(self.counts["settled elsewhere"], 50)
+            self.assertLess(self.twice, self.counts["settled elsewhere"] / 2)
 
     def test_nodes_die(self):
         """kill -9, and who had no answer asks the same of another node, in the middle of messages: charged once. Where a
