@@ -12,7 +12,7 @@
 #include "daemon/dns/dns.h"
 
 #define DNS_CACHE_ENTRY_BYTES 512
-#define DNS_CACHE_RECENT 512
+#define DNS_CACHE_RECENT 2048
 
 struct dns_entry {
 	struct list lru;

@@ -83,19 +83,13 @@ struct rule_ask {
 
 /* Tells `reevectl explain` what was looked at: a line "WHAT OF: FOUND", as "MX example.net: nxdomain".
  * `found` may be NULL. Costs nothing where nobody wants to know. */
+void rule_note_add(struct buf *notes, const char *what, struct slice of, const char *found);
+
 static inline void rule_note(const struct rule_ask *ask, const char *what, struct slice of,
 			     const char *found)
 {
-	if (!ask->notes)
-		return;
-	buf_add(ask->notes, slice_of(what));
-	buf_add_char(ask->notes, ' ');
-	buf_add(ask->notes, of);
-	if (found) {
-		buf_add(ask->notes, SLICE(": "));
-		buf_add(ask->notes, slice_of(found));
-	}
-	buf_add_char(ask->notes, '\n');
+	if (ask->notes)
+		rule_note_add(ask->notes, what, of, found);
 }
 
 /* What a counting rule adds to: the request's batch. */

@@ -293,3 +293,15 @@ void rule_release(struct rule *rule)
 	reply_template_free(&rule->error);
 	memset(rule, 0, sizeof(*rule));
 }
+
+void rule_note_add(struct buf *notes, const char *what, struct slice of, const char *found)
+{
+	buf_add(notes, slice_of(what));
+	buf_add_char(notes, ' ');
+	buf_add(notes, of);
+	if (found) {
+		buf_add(notes, SLICE(": "));
+		buf_add(notes, slice_of(found));
+	}
+	buf_add_char(notes, '\n');
+}

@@ -24,6 +24,7 @@ struct limits {
 	struct trial *trials;
 	size_t trial_count, trial_room;
 	struct strmap *whole, *domains; /* to struct config_limit */
+	bool are_named;                 /* either holds something */
 	struct arena arena;
 };
 
@@ -211,6 +212,7 @@ struct limits *limits_new(const struct config_limits *from, enum limits_kind kin
 			config_error(errors, limit->pos, "'%s': this rule's limits are for %s",
 				     config_quote(limit->subject).text, wanted[kind]);
 	}
+	limits->are_named = strmap_count(limits->whole) + strmap_count(limits->domains) > 0;
 	return limits;
 }
 
@@ -253,15 +255,22 @@ static bool trial_holds(const struct trial *trial, const struct request *request
 	return match_holds(trial->match, request);
 }
 
-const struct config_limit *limits_find(const struct limits *limits, const struct request *request,
-				       const struct limits_subject *subject)
+/* The line for the subject itself or for its domain, whichever stands first. */
+static const struct config_limit *find_named(const struct limits *limits,
+					     const struct limits_subject *subject)
 {
-	const struct config_limit *first = strmap_get(limits->whole, subject->text);
+	const struct config_limit *whole = strmap_get(limits->whole, subject->text);
 	const struct config_limit *domain =
 		subject->domain.len ? strmap_get(limits->domains, subject->domain) : NULL;
 
-	if (!first || (domain && domain < first))
-		first = domain;
+	return !whole || (domain && domain < whole) ? domain : whole;
+}
+
+const struct config_limit *limits_find(const struct limits *limits, const struct request *request,
+				       const struct limits_subject *subject)
+{
+	const struct config_limit *first = limits->are_named ? find_named(limits, subject) : NULL;
+
 	for (size_t i = 0; i < limits->trial_count; i++) {
 		const struct trial *trial = &limits->trials[i];
 
