@@ -18,6 +18,9 @@ struct rate {
 };
 
 #define RATE_UNLIMITED UINT64_MAX
+/* Of a limit that is none: counters and their stores hold numbers up to 2^53 - 1 (the greatest that Redis's
+ * Lua holds exactly). */
+#define RATE_MAX_LIMIT ((UINT64_C(1) << 53) - 1)
 
 const char *units_parse_duration(struct slice text, uint64_t *ret_ms);   /* 300ms 90s 15m 1h 7d, also 1h30m */
 const char *units_parse_size(struct slice text, uint64_t *ret_bytes);    /* 512B 10KiB 10MiB 1GiB, kB/MB/GB decimal */

@@ -53,7 +53,7 @@ bool config_parse_rate(struct slice text, struct rate *ret)
 	if (units_parse_rate(text, &rate))
 		return false;
 	if (rate.limit != RATE_UNLIMITED &&
-		(rate.limit > CONFIG_MAX_LIMIT || rate.window_ms < CONFIG_MIN_WINDOW_MS ||
+		(rate.limit > RATE_MAX_LIMIT || rate.window_ms < CONFIG_MIN_WINDOW_MS ||
 			rate.window_ms > CONFIG_MAX_WINDOW_MS))
 		return false;
 	*ret = rate;
@@ -75,7 +75,7 @@ static const char *why_no_limit(struct slice text, bool plain)
 		return "a rate with a window, like 200/1h";
 	if (why)
 		return "a rate, like 200/1h or 10MiB/1d, or unlimited";
-	if (rate.limit > CONFIG_MAX_LIMIT)
+	if (rate.limit > RATE_MAX_LIMIT)
 		return "a limit below 2^53";
 	return "a window from 1s to 366d";
 }
@@ -91,7 +91,7 @@ static bool add_rate(struct config_reader *reader, struct slice text, struct con
 		limit->unlimited = true;
 		return true;
 	}
-	good = plain ? !units_parse_u64(text, &rate.limit) && rate.limit <= CONFIG_MAX_LIMIT
+	good = plain ? !units_parse_u64(text, &rate.limit) && rate.limit <= RATE_MAX_LIMIT
 		     : config_parse_rate(text, &rate);
 	if (!good) {
 		config_error(reader->errors, pos, "'limit' needs %s, not '%s'",

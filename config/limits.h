@@ -48,8 +48,6 @@ struct config_limits {
 	size_t count;
 };
 
-/* Counters and their stores hold numbers up to 2^53 - 1 (the greatest that Redis's Lua holds exactly). */
-#define CONFIG_MAX_LIMIT ((UINT64_C(1) << 53) - 1)
 #define CONFIG_MIN_WINDOW_MS UINT64_C(1000)
 #define CONFIG_MAX_WINDOW_MS (UINT64_C(366) * 24 * 3600 * 1000)
 #define CONFIG_MAX_LIMIT_ENTRIES 200000    /* of one rule, lines of files included */

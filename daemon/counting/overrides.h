@@ -16,7 +16,6 @@
 #define OVERRIDE_RATES 4
 #define OVERRIDE_RULE_BYTES 64
 #define OVERRIDE_BY_BYTES 31
-#define OVERRIDE_MAX_LIMIT ((UINT64_C(1) << 53) - 1) /* as of a limit in the configuration */
 #define OVERRIDE_NONE UINT32_MAX
 
 /* Texts end in NUL and hold none. The subject is the counter's (normalised, hashed if it is long), or

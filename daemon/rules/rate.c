@@ -200,7 +200,7 @@ static uint64_t cost_of(int count, const struct request *request, uint64_t recip
 	}
 }
 
-/* The first amount that is `percent` of the limit, which is below 2^53. */
+/* The first amount that is `percent` of the limit, at most RATE_MAX_LIMIT. */
 static uint64_t warn_at(uint64_t limit, unsigned percent)
 {
 	return (limit * percent + 99) / 100;

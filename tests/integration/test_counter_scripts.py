@@ -387,14 +387,19 @@ class World:
         return wrong, checks
 
 
-class Model(unittest.TestCase):
+class OnRedis(unittest.TestCase):
+    """With a server for the class."""
+
     @classmethod
     def setUpClass(cls):
         cls.server = RedisServer()
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
         cls.redis = cls.server.client()
-        cls.seed = int(os.environ.get("SEED", "1"))
+
+
+class Model(OnRedis):
+    seed = int(os.environ.get("SEED", "1"))
 
     def play(self, seed, steps, faults, **how):
         world = World(self.redis, seed, 20, **how)
@@ -424,15 +429,8 @@ class Model(unittest.TestCase):
             self.assertGreater(wrong, 0, how)
 
 
-class Corners(unittest.TestCase):
+class Corners(OnRedis):
     """What a random walk does not come to."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = RedisServer()
-        cls.addClassCleanup(cls.server.close)
-        cls.server.start()
-        cls.redis = cls.server.client()
 
     def setUp(self):
         self.world = World(self.redis, 1, 20)

@@ -431,7 +431,7 @@ bool codec_get_override(struct slice value, struct override *ret)
 	for (unsigned i = 0; i < override.rate_count; i++) {
 		override.rates[i].limit = get_number(&in, 8);
 		override.rates[i].window_ms = get_number(&in, 8);
-		if (override.rates[i].limit > OVERRIDE_MAX_LIMIT ||
+		if (override.rates[i].limit > RATE_MAX_LIMIT ||
 			override.rates[i].window_ms == 0)
 			in.bad = true;
 	}

@@ -246,16 +246,18 @@ void counters_settle(struct counters *counters, struct store_settle *op, struct 
 static void give_back(struct counters *counters, struct hash128 transaction, enum refund_kind kind)
 {
 	struct ask *ask;
+	bool local;
 
 	if (foreign_is(counters, transaction)) {
 		foreign_refund(counters, transaction, kind, kind == REFUND_ALWAYS);
 		return;
 	}
-	if (!is_local(counters, transaction) && kind != REFUND_ALWAYS) {
+	local = is_local(counters, transaction);
+	if (!local && kind != REFUND_ALWAYS) {
 		foreign_end(counters, transaction, kind);
 		return;
 	}
-	if (is_local(counters, transaction) || counters->state <= COUNTERS_REFUSED) {
+	if (local || counters->state <= COUNTERS_REFUSED) {
 		alone_refund(counters, transaction, kind);
 		return;
 	}

@@ -186,7 +186,7 @@ static bool read_rate(struct slice text, struct rate *ret)
 	struct slice limit, window;
 
 	return slice_split(text, '/', &limit, &window) && !units_parse_u64(limit, &ret->limit) &&
-	       ret->limit <= OVERRIDE_MAX_LIMIT && !units_parse_u64(window, &ret->window_ms) &&
+	       ret->limit <= RATE_MAX_LIMIT && !units_parse_u64(window, &ret->window_ms) &&
 	       ret->window_ms > 0 && ret->window_ms <= MAX_MS;
 }
 

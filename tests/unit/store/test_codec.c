@@ -289,7 +289,7 @@ Test(codec, an_override_comes_back_and_damage_is_refused)
 	value = made(bytes, codec_put_override(bytes, &override));
 	cr_assert_not(codec_get_override(value, &again), "no window");
 	override.rates[0].window_ms = 1;
-	override.rates[0].limit = OVERRIDE_MAX_LIMIT;
+	override.rates[0].limit = RATE_MAX_LIMIT;
 	value = made(bytes, codec_put_override(bytes, &override));
 	cr_assert(codec_get_override(value, &again));
 	override.rates[0].limit++;

@@ -19,7 +19,7 @@ Test(redis_facts, a_live_limit_comes_back_in_the_readers_time)
 	struct override override = {.rule = "hourly",
 		.subject = "j\xc3\xb6rg/%@example.com",
 		.by = "uid 1000",
-		.rates = {{500, 3600000}, {OVERRIDE_MAX_LIMIT, 86400000}},
+		.rates = {{500, 3600000}, {RATE_MAX_LIMIT, 86400000}},
 		.rate_count = 2,
 		.since_wall_ms = 1000,
 		.until_wall_ms = 9000};
@@ -34,7 +34,7 @@ Test(redis_facts, a_live_limit_comes_back_in_the_readers_time)
 	cr_assert(strcmp(again.rule, override.rule) == 0 && strcmp(again.by, override.by) == 0);
 	cr_assert_str_eq(again.subject, override.subject);
 	cr_assert(again.rate_count == 2 && again.rates[0].limit == 500 &&
-		  again.rates[1].limit == OVERRIDE_MAX_LIMIT &&
+		  again.rates[1].limit == RATE_MAX_LIMIT &&
 		  again.rates[1].window_ms == 86400000);
 	cr_assert(again.since_wall_ms == 1020 && again.until_wall_ms == 9000);
 	buf_release(&name);
